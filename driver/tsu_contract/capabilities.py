@@ -1,0 +1,88 @@
+"""What a chip says of itself in its CAP registers, and the window dimensions that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from tsu_contract.registers import Window, register
+
+ROLES = 2
+"""Rows of the correlation windows: 0 the data role, 1 the free role."""
+
+LSB_SCALE = 2.0**-24
+"""Unit of CAP.*_LSB."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """The CAP block; field names are register names in lower case."""
+
+    cell_kind: int
+    cells: int
+    couplers: int
+    pairs: int
+    planes: int
+    colours: int
+    clock_hz: int
+    coupling_bits: int
+    coupling_lsb: int
+    bias_bits: int
+    bias_lsb: int
+    temp_bits: int
+    temp_lsb: int
+    program_words: int
+    loop_depth: int
+    corr_fraction: int
+    sweep_cycles: int
+    colour_cycles: int
+    slot_cycles: int
+    corr_cycles: int
+    instruction_cycles: int
+    strobe_cycles: int
+    settle_cycles: int
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Register names in the order of the fields."""
+        return tuple("CAP." + f.name.upper() for f in fields(cls))
+
+    def dimension(self, word: str) -> int:
+        """A word of a window's shape or limits, as a number."""
+        derived = {
+            "cell_words": (self.cells + 31) // 32,
+            "cells_plus_1": self.cells + 1,
+            "roles": ROLES,
+            "axes": 2,
+            "coupling_code_min": -(1 << self.coupling_bits - 1),
+            "coupling_code_max": (1 << self.coupling_bits - 1) - 1,
+            "bias_code_min": -(1 << self.bias_bits - 1),
+            "bias_code_max": (1 << self.bias_bits - 1) - 1,
+        }
+        if word.isdigit():
+            return int(word)
+        return derived[word] if word in derived else int(getattr(self, word))
+
+    def shape(self, window: Window) -> tuple[int, ...]:
+        return tuple(self.dimension(word) for word in window.shape)
+
+    def words(self, window: Window) -> int:
+        """32-bit words that the window is populated with."""
+        count = 1
+        for n in self.shape(window):
+            count *= n
+        return (count * window.dtype.itemsize + 3) // 4
+
+    def limits(self, window: Window) -> tuple[int, int] | None:
+        """Least and greatest legal element, or None if every bit pattern is legal."""
+        if window.minimum is None or window.maximum is None:
+            return None
+        return self.dimension(window.minimum), self.dimension(window.maximum)
+
+    def sweep_time(self, planes: int, correlate: bool) -> int:
+        """Cycles of one sweep with `planes` enabled planes, with or without a correlation update."""
+        phases = self.colours * (self.colour_cycles + planes * self.slot_cycles)
+        return self.sweep_cycles + phases + (planes * self.corr_cycles if correlate else 0)
+
+
+for _name in Capabilities.names():
+    register(_name)

@@ -1,0 +1,127 @@
+"""Command line of the emulator, and the place where chip, firmware and daemon are put together."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tsu_emu import __version__
+
+app = typer.Typer(
+    name="tsu-emu",
+    help="A thermodynamic sampling unit in software. `tsu-emu serve digits-typical` is a chip; talk to it with tsu_driver.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="Name of a shipped configuration, or path of a .toml file.")]
+
+
+def _fail(message: str) -> typer.Exit:
+    print(f"tsu-emu: {message}", file=sys.stderr)
+    return typer.Exit(2)
+
+
+@app.command()
+def serve(
+    config: ConfigArgument,
+    endpoint: Annotated[
+        str | None, typer.Option(help="ipc://PATH or tcp://127.0.0.1:PORT; by default an ipc socket in your run-time directory.")
+    ] = None,
+    die_seed: Annotated[int | None, typer.Option(min=0, help="Which die: overrides seeds.die.")] = None,
+    run_seed: Annotated[int | None, typer.Option(min=0, help="Which life: overrides seeds.run.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the array; no result depends on it.")] = 2,
+    exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", help="End when standard input closes.")] = False,
+) -> None:
+    """Be the chip of CONFIG until SIGTERM, SIGINT, or the end of standard input if asked.
+
+    Prints JSON lines: {"event": "progress", ...} while it compiles, {"event": "ready", "endpoint": ...} when it answers.
+    The boot firmware runs in chip time: WAIT for SYS.BOOT to say READY.
+    """
+    from tsu_emu.config import ChipConfig, ConfigError, load
+    from tsu_emu.server.daemon import EndpointError, announce
+
+    try:
+        loaded = load(config)
+        seeds = {k: v for k, v in (("die", die_seed), ("run", run_seed)) if v is not None}
+        loaded = ChipConfig.model_validate({**loaded.model_dump(by_alias=True), "seeds": {**loaded.seeds.model_dump(), **seeds}})
+        _serve(loaded, endpoint, threads, exit_with_stdin)
+    except (ConfigError, EndpointError, ValueError) as error:
+        announce("error", message=str(error))
+        raise _fail(str(error)) from None
+
+
+def _serve(config: object, endpoint: str | None, threads: int, exit_with_stdin: bool) -> None:
+    import os
+
+    from tsu_firmware import BootFirmware
+
+    from tsu_emu.chip import Chip
+    from tsu_emu.config import ChipConfig
+    from tsu_emu.server.daemon import Daemon, announce, boot_word, default_endpoint
+    from tsu_emu.server.session import Server
+    from tsu_emu.warmup import warm_up
+
+    assert isinstance(config, ChipConfig)
+    warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total))
+    chip = Chip(config, BootFirmware(), threads=min(threads, os.cpu_count() or 1))
+    daemon = Daemon(Server(chip, boot=boot_word()), endpoint or default_endpoint(config.name))
+    announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name)
+    daemon.run(exit_with_stdin)
+
+
+@app.command()
+def configs(
+    show: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Print this one, with the provenance of its values.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the shipped configurations, or print one with where each value comes from."""
+    import json
+
+    from tsu_emu.config import ConfigError, load, shipped
+
+    try:
+        chosen = [load(show)] if show else [load(name) for name in shipped()]
+    except ConfigError as error:
+        raise _fail(str(error)) from None
+    if as_json:
+        print(json.dumps([c.model_dump(by_alias=True) for c in chosen], indent=1))
+        return
+    for c in chosen:
+        print(f"{c.name:<16} {c.description}")
+        for path, source in c.provenance.items() if show else ():
+            value: object = c.model_dump(by_alias=True)
+            for part in path.split("."):
+                value = value[part] if isinstance(value, dict) else value
+            print(f"  {path:<34} {value!s:<28} {source}")
+
+
+@app.command()
+def warmup() -> None:
+    """Compile the chip now, into the user's cache directory, so that the first `serve` starts at once."""
+    from rich.progress import Progress
+
+    with Progress() as bar:
+        task = bar.add_task("compiling the chip", total=None)
+        from tsu_emu.warmup import warm_up
+
+        warm_up(lambda done, total: bar.update(task, completed=done, total=total))
+        bar.update(task, completed=1, total=1)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"tsu-emu {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    app(prog_name="tsu-emu")

@@ -1,0 +1,156 @@
+"""Clocked p-bits: one colour's cells, 64 planes at a time; docs/arithmetic.md, "Noise" and "Flip".
+
+Planes lie bit by bit in a cell's word, so a neighbour's 64 spins select, lane by lane, whether its doubled coupling is added.
+Fields are int32 in grid units: sums are exact in any order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from tsu_emu.jit import inner, kernel, parallel_kernel
+from tsu_emu.noise.threefry import threefry
+
+U = np.uint32
+Q = np.uint64
+F = np.float32
+LANES = 64
+HALF = 32
+
+# 2^f on [-1/2, 1/2]: exp2f of the Cephes Mathematical Library (S. Moshier)
+C6 = F(float.fromhex("0x1.41fbbcp-13"))
+C5 = F(float.fromhex("0x1.5f3e52p-10"))
+C4 = F(float.fromhex("0x1.3b2d4cp-7"))
+C3 = F(float.fromhex("0x1.c6aee8p-5"))
+C2 = F(float.fromhex("0x1.ebfbdcp-3"))
+C1 = F(float.fromhex("0x1.62e430p-1"))
+ONE = F(1.0)
+FULL = F(16777216.0)
+LIMIT = F(126.0)
+
+
+@kernel
+def flip_noise(out, group, plane0, tick, key):  # type: ignore[no-untyped-def]
+    """out (4, 64) uint32: words of ranks 4 group .. 4 group + 3 in planes plane0 .. plane0 + 63."""
+    t0, t1 = U(tick & 0xFFFFFFFF), U(tick >> 32)
+    for r in range(LANES):
+        a, b, c, d = threefry(U(group), U(plane0 + r), t0, t1, key[0], key[1], key[2], U(0))
+        out[0, r] = a
+        out[1, r] = b
+        out[2, r] = c
+        out[3, r] = d
+
+
+@inner
+def _half(word, half):  # type: ignore[no-untyped-def]
+    return U((word >> Q(HALF * half)) & Q(0xFFFFFFFF))
+
+
+@kernel
+def fields(out, spins, source, doubled, first, last, base):  # type: ignore[no-untyped-def]
+    """out (64,) int32: base plus the doubled couplings first .. last - 1 whose source is up, in each lane."""
+    for r in range(LANES):
+        out[r] = base
+    e = first
+    while e + 4 <= last:
+        s0, s1, s2, s3 = spins[source[e]], spins[source[e + 1]], spins[source[e + 2]], spins[source[e + 3]]
+        w0, w1, w2, w3 = doubled[e], doubled[e + 1], doubled[e + 2], doubled[e + 3]
+        for half in range(2):
+            m0, m1, m2, m3 = _half(s0, half), _half(s1, half), _half(s2, half), _half(s3, half)
+            for r in range(HALF):
+                low = w0 * np.int32((m0 >> U(r)) & U(1)) + w1 * np.int32((m1 >> U(r)) & U(1))
+                high = w2 * np.int32((m2 >> U(r)) & U(1)) + w3 * np.int32((m3 >> U(r)) & U(1))
+                out[HALF * half + r] += low + high
+        e += 4
+    while e < last:
+        s0, w0 = spins[source[e]], doubled[e]
+        for half in range(2):
+            m0 = _half(s0, half)
+            for r in range(HALF):
+                out[HALF * half + r] += w0 * np.int32((m0 >> U(r)) & U(1))
+        e += 1
+
+
+@kernel
+def decide(field, slope, noise, which, mantissa, power, power_bits):  # type: ignore[no-untyped-def]
+    """Word of 64 new spins from row `which` of the noise. `mantissa` (64,) float32 is scratch; `power` is `power_bits` seen as float32."""
+    for r in range(LANES):
+        x = min(max(slope[r] * F(field[r]), -LIMIT), LIMIT)
+        n = np.floor(x + F(0.5))
+        f = x - n
+        q = C6 * f + C5
+        q = q * f + C4
+        q = q * f + C3
+        q = q * f + C2
+        q = q * f + C1
+        mantissa[r] = q * f + ONE
+        power_bits[r] = (np.int32(n) + np.int32(127)) << np.int32(23)
+    word = Q(0)
+    for r in range(LANES):
+        y = mantissa[r] * power[r]
+        v = F(np.int32(noise[which, r] >> U(8)))
+        up = Q(1) if v * y + v < FULL else Q(0)
+        word |= up << Q(r)
+    return word
+
+
+@kernel
+def update_cells(net, code, bank, block, low, high, tick, key):  # type: ignore[no-untyped-def]
+    """Update the cells of ranks low .. high - 1, all of one colour, in the enabled planes of a block.
+
+    net = (order, row, source); code = (doubled, base); bank = (spins, clamp_mask, clamp_value, enabled, slope)
+    """
+    order, row, source = net
+    doubled, base = code
+    spins, clamp_mask, clamp_value, enabled, slope = bank
+    field, noise = np.empty(LANES, np.int32), np.empty((4, LANES), np.uint32)
+    mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
+    power = power_bits.view(np.float32)
+    slopes = slope[LANES * block : LANES * block + LANES]
+    words, masks, live = spins[block], clamp_mask[block], enabled[block]
+    for rank in range(low, high):
+        if rank == low or rank & 3 == 0:
+            flip_noise(noise, rank >> 2, LANES * block, tick, key)
+        i = order[rank]
+        fields(field, words, source, doubled, row[i], row[i + 1], base[i])
+        word = decide(field, slopes, noise, rank & 3, mantissa, power, power_bits)
+        free = live & ~masks[i]
+        words[i] = (words[i] & ~free) | (word & free)
+
+
+@parallel_kernel
+def update_cells_parallel(net, code, bank, block, low, high, tick, key, parts):  # type: ignore[no-untyped-def]
+    """As `update_cells`, the ranks cut into `parts` chunks for as many threads; same result, since no cell hears its own colour."""
+    size = ((high - low + parts - 1) // parts + 3) & ~3
+    for part in prange(parts):
+        first = low + part * size
+        update_cells(net, code, bank, block, first, min(high, first + size), tick, key)
+
+
+@inner
+def drive_clamps(bank):  # type: ignore[no-untyped-def]
+    """Clamped spins of enabled planes take their clamp value."""
+    spins, clamp_mask, clamp_value, enabled, _ = bank
+    for block in range(enabled.size):
+        for i in range(spins.shape[1]):
+            pinned = clamp_mask[block, i] & enabled[block]
+            spins[block, i] = (spins[block, i] & ~pinned) | (clamp_value[block, i] & pinned)
+
+
+@kernel
+def power_on_spins(spins, order, planes, key):  # type: ignore[no-untyped-def]
+    """Random spins at power-on, stream POWER_ON in `key`; bits of planes that the chip lacks stay 0."""
+    for rank in range(order.size):
+        i = order[rank]
+        for p in range(planes):
+            words = threefry(U(rank >> 2), U(p), U(0), U(0), key[0], key[1], key[2], U(0))
+            up = Q(words[rank & 3] >> U(31))
+            spins[p >> 6, i] |= up << Q(p & 63)
+
+
+@kernel
+def slopes_of(slope, scale, temperature, plane_temp):  # type: ignore[no-untyped-def]
+    """slope (64 blocks,) float32: c_p of each plane at noise temperature `temperature`."""
+    for p in range(plane_temp.size):
+        slope[p] = F(((-2.8853900817779268 * (1.0 / scale)) / temperature) / (np.float64(plane_temp[p]) / 4096.0))

@@ -1,0 +1,113 @@
+"""Memory windows: what lies behind each, and moving words between the bus and the chip's own layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tsu_contract.registers import WINDOW_AT, WINDOW_STRIDE
+from tsu_contract.wire import Frame
+
+from tsu_emu.analog.die import place_biases, place_couplings
+from tsu_emu import state as S
+from tsu_emu.chip.machine import Plant
+from tsu_emu.digital import words as W
+from tsu_emu.jit import kernel
+from tsu_emu.state import ChipState
+
+U = np.uint32
+Q = np.uint64
+
+
+@kernel
+def gather_planes(bank, cell_words, first, out):  # type: ignore[no-untyped-def]
+    """out (n,) uint32: plane-major words first .. first + n - 1 of a bank (blocks, cells) of uint64."""
+    cells = bank.shape[1]
+    for k in range(out.size):
+        plane, column = (first + k) // cell_words, (first + k) % cell_words
+        row, shift = bank[plane >> 6], Q(plane & 63)
+        word = U(0)
+        for bit in range(min(32, cells - 32 * column)):
+            word |= U((row[32 * column + bit] >> shift) & Q(1)) << U(bit)
+        out[k] = word
+
+
+@kernel
+def scatter_planes(words, cell_words, first, bank):  # type: ignore[no-untyped-def]
+    """Writes plane-major words first .. first + n - 1 into a bank (blocks, cells) of uint64; bits past the last cell are dropped."""
+    cells = bank.shape[1]
+    for k in range(words.size):
+        plane, column = (first + k) // cell_words, (first + k) % cell_words
+        row, shift, word = bank[plane >> 6], Q(plane & 63), words[k]
+        for bit in range(min(32, cells - 32 * column)):
+            i = 32 * column + bit
+            row[i] = (row[i] & ~(Q(1) << shift)) | (Q((word >> U(bit)) & U(1)) << shift)
+
+
+class WindowPort:
+    """The chip's side of all windows. Addresses and lengths have been validated."""
+
+    def __init__(self, plant: Plant, state: ChipState) -> None:
+        self._plant, self._state = plant, state
+        topology = plant.topology
+        self._flat: dict[str, NDArray[Any]] = {
+            "PROGRAM": state.program,
+            "COUPLING": state.coupling_code,
+            "BIAS": state.bias_code,
+            "CORR_PAIR": state.pair_latch.reshape(-1),
+            "CORR_MEAN": state.mean_latch.reshape(-1),
+            "PLANE_TEMP": state.plane_temp,
+            "TOPO_ROW": topology.row.astype(np.uint32),
+            "TOPO_SOURCE": topology.source,
+            "TOPO_COLOUR": topology.colour,
+            "TOPO_POSITION": topology.position.reshape(-1),
+        }
+        self._banks = {"CLAMP_MASK": state.clamp_mask_next, "CLAMP_VALUE": state.clamp_value_next, "SPIN": state.scan}
+        self._cell_words = (state.spins.shape[1] + 31) // 32
+
+    def read(self, address: int, words: int) -> bytes:
+        """`words` 32-bit words from a window address on, little-endian."""
+        name, first = WINDOW_AT[address // WINDOW_STRIDE].name, (address % WINDOW_STRIDE) // 4
+        if name in self._banks:
+            out = np.empty(words, np.uint32)
+            gather_planes(self._banks[name], self._cell_words, first, out)
+            return out.tobytes()
+        flat = self._flat[name]
+        begin = 4 * first // flat.itemsize
+        if 4 * first % flat.itemsize or 4 * words % flat.itemsize:
+            return flat.view(np.uint32)[first : first + words].tobytes()
+        data = flat[begin : begin + 4 * words // flat.itemsize].tobytes()
+        return data + bytes(4 * words - len(data))
+
+    def write(self, address: int, data: Frame) -> None:
+        """Little-endian words to a window address on; DACs take their new codes at once."""
+        name, first = WINDOW_AT[address // WINDOW_STRIDE].name, (address % WINDOW_STRIDE) // 4
+        if name in self._banks:
+            scatter_planes(np.frombuffer(data, np.uint32), self._cell_words, first, self._banks[name])
+            return
+        flat = self._flat[name]
+        if flat.itemsize > 4:
+            words = np.frombuffer(data, np.uint32)
+            flat.view(np.uint32)[first : first + len(words)] = words
+            return
+        begin = 4 * first // flat.itemsize
+        values = np.frombuffer(data, flat.dtype)[: len(flat) - begin]
+        flat[begin : begin + len(values)] = values
+        if name in ("COUPLING", "BIAS"):
+            self._place(name, begin, flat[begin : begin + len(values)])
+
+    def _place(self, name: str, first: int, codes: NDArray[np.int16]) -> None:
+        p = self._plant
+        if name == "COUPLING":
+            place_couplings(p.die, p.topology.row, codes, first, p.doubled, p.base)
+        else:
+            place_biases(p.die, codes, first, p.bias, p.base)
+        self._unsettle()
+
+    def _unsettle(self) -> None:
+        """A DAC was written now."""
+        settled_at = int(self._state.time[S.NOW] + self._plant.timing["settle"][0])
+        self._state.time[S.SETTLED_AT] = settled_at
+        self._state.events[S.EVENT_SETTLED] = settled_at
+        self._state.registers[W.FABRIC_STATUS] &= ~np.uint32(W.SETTLED)

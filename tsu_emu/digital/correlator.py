@@ -1,0 +1,74 @@
+"""Correlation accumulators: exponentially weighted sums of s_i s_j and s_i over the planes of a role; integers only."""
+
+from __future__ import annotations
+
+import numpy as np
+from tsu_contract.capabilities import ROLES
+
+from tsu_emu.digital import words as W
+from tsu_emu.jit import inner, kernel
+
+Q = np.uint64
+FRACTION_BITS = 16
+"""CAP.CORR_FRACTION."""
+ALPHA, PLANES, COUNT = W.CORR_ALPHA, W.CORR_PLANES, W.CORR_COUNT
+
+
+@kernel
+def ones(x):  # type: ignore[no-untyped-def]
+    """Bits set in a uint64."""
+    x = x - ((x >> Q(1)) & Q(0x5555555555555555))
+    x = (x & Q(0x3333333333333333)) + ((x >> Q(2)) & Q(0x3333333333333333))
+    x = (x + (x >> Q(4))) & Q(0x0F0F0F0F0F0F0F0F)
+    return np.int64((x * Q(0x0101010101010101)) >> Q(56))
+
+
+@inner
+def _towards(acc, x, alpha):  # type: ignore[no-untyped-def]
+    return np.int32(acc + ((((x << FRACTION_BITS) - acc) * alpha + 32768) >> 16))
+
+
+@inner
+def plane_words(c, first, blocks):  # type: ignore[no-untyped-def]
+    """A register array of plane bits as (blocks,) uint64."""
+    out = np.empty(blocks, np.uint64)
+    for b in range(blocks):
+        out[b] = Q(c.registers[first + 2 * b]) | (Q(c.registers[first + 2 * b + 1]) << Q(32))
+    return out
+
+
+@inner
+def _agreement(spins, role, i, j):  # type: ignore[no-untyped-def]
+    total = 0
+    for b in range(role.size):
+        total += ones(~(spins[b, i] ^ spins[b, j]) & role[b])
+    return total
+
+
+@inner
+def accumulate(c, spins, enabled, pair_sums, mean_sums, pair_i, pair_j):  # type: ignore[no-untyped-def]
+    """One update of both roles' sums from the spins (blocks, cells) of the enabled planes; `c` is a CORE record."""
+    for kind in range(ROLES):
+        role = plane_words(c, PLANES[kind], enabled.size) & enabled
+        planes = 0
+        for b in range(role.size):
+            planes += ones(role[b])
+        if planes == 0:
+            continue
+        alpha = np.int64(c.registers[ALPHA[kind]])
+        pair_sum, mean_sum = pair_sums[kind], mean_sums[kind]
+        if role.size == 1:
+            word, only = spins[0], role[0]
+            for p in range(pair_i.size):
+                agree = ones(~(word[pair_i[p]] ^ word[pair_j[p]]) & only)
+                pair_sum[p] = _towards(np.int64(pair_sum[p]), 2 * agree - planes, alpha)
+        else:
+            for p in range(pair_i.size):
+                agree = _agreement(spins, role, pair_i[p], pair_j[p])
+                pair_sum[p] = _towards(np.int64(pair_sum[p]), 2 * agree - planes, alpha)
+        for i in range(mean_sum.size):
+            up = 0
+            for b in range(role.size):
+                up += ones(spins[b, i] & role[b])
+            mean_sum[i] = _towards(np.int64(mean_sum[i]), 2 * up - planes, alpha)
+    c.registers[COUNT] += np.uint32(1)

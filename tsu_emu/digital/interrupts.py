@@ -1,0 +1,23 @@
+"""Interrupt events: PENDING, and the log from which replies carry them."""
+
+from __future__ import annotations
+
+from tsu_emu import state as S
+from tsu_emu.digital import words as W
+from tsu_emu.jit import inner
+
+NOW, IRQ_NUMBER, IRQ_LOG = S.NOW, S.IRQ_NUMBER, S.IRQ_LOG
+PENDING, ENABLE = W.IRQ_PENDING, W.IRQ_ENABLE
+
+
+@inner
+def raise_irq(c, bits):  # type: ignore[no-untyped-def]
+    """The events `bits` happen now: they become pending, and, if one is enabled, are logged. `c` is a CORE record."""
+    c.registers[PENDING] |= bits
+    if c.registers[ENABLE] & bits:
+        number = c.time[IRQ_NUMBER]
+        row = number % IRQ_LOG
+        c.irq_log[row, 0] = number
+        c.irq_log[row, 1] = c.time[NOW]
+        c.irq_log[row, 2] = c.registers[PENDING]
+        c.time[IRQ_NUMBER] = number + 1

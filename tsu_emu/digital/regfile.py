@@ -1,0 +1,142 @@
+"""The register file: one table-driven engine for what a read or a write does to a word, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tsu_contract.capabilities import Capabilities
+from tsu_contract.registers import MAP_HASH_WORD, access_table
+
+from tsu_emu import state as S
+from tsu_emu.digital import sequencer
+from tsu_emu.digital import words as W
+from tsu_emu.digital.interrupts import raise_irq
+from tsu_emu.jit import inner, kernel
+
+U = np.uint32
+NOW, SWEEP = S.NOW, S.SWEEP
+CTRL, CYCLE_LOW, IRQ_TEST, SEQ_CTRL, SEQ_PC, CORR_COUNT = W.CTRL, W.CYCLE_LOW, W.IRQ_TEST, W.SEQ_CTRL, W.SEQ_PC, W.CORR_COUNT
+CORR_CTRL, CORR_CLEAR, CORR_LATCH, BOOT, IRQ_BOOT, RESET = W.CORR_CTRL, W.CORR_CLEAR, W.CORR_LATCH, W.BOOT, W.IRQ_BOOT, W.RESET
+control, jump, reset_sequencer = sequencer.control, sequencer.jump, sequencer.reset
+
+
+RULE = np.dtype(
+    [
+        ("read", "u4"), ("write", "u4"), ("w1c", "u4"), ("pulse", "u4"), ("firmware", "u4"), ("reset", "u4"),
+        ("latch", "i4"), ("free_running", "i4"), ("keep", "i4"),
+    ]
+)  # fmt: skip
+"""Rule of a register word, as in `AccessTable`; `keep` words survive SYS.CTRL.RESET."""
+
+# what follows from a write beyond the digital core
+NO_EFFECT, LATCH_CORRELATIONS, CLEAR_CORRELATIONS = 0, 1, 2
+
+
+class RegisterRules(NamedTuple):
+    """Access rules of this chip's words, from the contract's table and the chip's size.
+
+    decode : (REGISTER_SPACE / 4,) int16, word number of an address / 4; words : (words,) RULE
+    ranges : (n, 5) int64 rows (word, low, mask, minimum, maximum); fields : (m, 2) int64 rows (word, mask)
+    """
+
+    decode: NDArray[np.int16]
+    words: NDArray[Any]
+    ranges: NDArray[np.int64]
+    fields: NDArray[np.int64]
+
+
+def make_rules(cap: Capabilities) -> RegisterRules:
+    """The rules of a chip: plane bits it lacks are reserved, codes end where its DACs end."""
+    table = access_table()
+    populated = np.full(len(table.reset), 0xFFFFFFFF, np.uint32)
+    first_of: dict[int, int] = {}
+    for word in np.flatnonzero(table.per_plane):
+        first = first_of.setdefault(int(table.register[word]), int(word))
+        planes = min(max(cap.planes - 32 * (int(word) - first), 0), 32)
+        populated[word] = (1 << planes) - 1
+    keep = np.array([table.names[r].startswith("CAP.") for r in table.register])
+    keep[[W.MAP_HASH, W.BOOT, W.FABRIC_STATUS]] = True
+    keep |= table.latch > 0
+    ranges = table.ranges.copy()
+    ranges[ranges[:, 0] == W.TDAC, 4] = (1 << cap.temp_bits) - 1
+    words = np.zeros(len(table.reset), RULE)
+    for column in ("read", "w1c", "pulse", "firmware", "latch", "free_running"):
+        words[column] = getattr(table, column)
+    words["write"], words["reset"], words["keep"] = table.write & populated, table.reset & populated, keep
+    return RegisterRules(table.decode, words, ranges, table.fields)
+
+
+def power_on_registers(rules: RegisterRules, cap: Capabilities, firmware: bool) -> NDArray[np.uint32]:
+    """Registers at power-on; without firmware the chip is READY at once."""
+    words: NDArray[np.uint32] = rules.words["reset"].copy()
+    words[W.MAP_HASH] = MAP_HASH_WORD
+    words[W.FABRIC_STATUS] = W.SETTLED
+    if not firmware:
+        words[W.BOOT] = W.BOOT_READY
+    for name in Capabilities.names():
+        words[access_table().word(name)] = getattr(cap, name.removeprefix("CAP.").lower())
+    return words
+
+
+@inner
+def _counter(c, word):  # type: ignore[no-untyped-def]
+    return c.time[NOW] if word == CYCLE_LOW else c.time[SWEEP]
+
+
+@kernel
+def read_word(c, rules, word):  # type: ignore[no-untyped-def]
+    """What a bus read of a word returns at NOW; latches the high word of a counter whose low word is read. `c` is a CORE record."""
+    if rules.words[word].latch == 1:
+        count = _counter(c, word)
+        c.registers[word + 1] = U(count >> 32)
+        return U(count & 0xFFFFFFFF)
+    return c.registers[word] & rules.words[word].read
+
+
+@inner
+def peek_word(c, rules, word):  # type: ignore[no-untyped-def]
+    """As `read_word`, latching nothing: a counter's high word is the live one. For WAIT."""
+    half = rules.words[word].latch
+    if half > 0:
+        return U(_counter(c, word - half + 1) >> (32 * (half - 1)) & 0xFFFFFFFF)
+    return c.registers[word] & rules.words[word].read
+
+
+@inner
+def _reset_registers(c, rules):  # type: ignore[no-untyped-def]
+    reset_sequencer(c)
+    for w in range(rules.words.size):
+        if rules.words[w].keep == 0:
+            c.registers[w] = rules.words[w].reset
+
+
+@kernel
+def write_word(c, rules, timing, word, value, mask, by_firmware):  # type: ignore[no-untyped-def]
+    """A bus write at NOW of the bits of `mask`. Returns what the correlator is to do: LATCH_CORRELATIONS | CLEAR_CORRELATIONS."""
+    rule = rules.words[word]
+    if word == SEQ_PC:
+        jump(c, (c.registers[word] & ~mask) | (value & mask))
+        return NO_EFFECT
+    plain = rule.write & mask
+    if by_firmware:
+        plain |= rule.firmware & mask
+    acts = value & mask & rule.pulse
+    c.registers[word] = ((c.registers[word] & ~plain) | (value & plain)) & ~(value & mask & rule.w1c)
+    if word == SEQ_CTRL:
+        control(c, timing, acts)
+    elif word == CORR_CTRL:
+        latch = LATCH_CORRELATIONS if acts & U(CORR_LATCH) else NO_EFFECT
+        if acts & U(CORR_CLEAR):
+            c.registers[CORR_COUNT] = 0
+            return latch | CLEAR_CORRELATIONS
+        return latch
+    elif word == IRQ_TEST:
+        c.registers[word] = 0
+        raise_irq(c, value & mask)
+    elif word == BOOT:
+        raise_irq(c, U(IRQ_BOOT))
+    elif word == CTRL and acts & U(RESET):
+        _reset_registers(c, rules)
+    return NO_EFFECT

@@ -1,0 +1,240 @@
+"""Checks a whole list of operations before any of it is executed; the compiled half finds, the other half explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tsu_contract.capabilities import Capabilities
+from tsu_contract.errors import Code, fail
+from tsu_contract.operations import TIME_MAX, Op
+from tsu_contract.registers import REGISTER_SPACE, REGISTERS, WINDOW_AT, WINDOW_STRIDE, Register, Window, access_table
+from tsu_contract.wire import PAYLOAD_BYTES_MAX, Frame
+
+from tsu_emu.digital.regfile import RegisterRules
+from tsu_emu.jit import inner, kernel
+
+U = np.uint32
+SPACE, STRIDE = REGISTER_SPACE, WINDOW_STRIDE
+READ, WRITE, RMW, BLKRD, BLKWR, WAIT, DELAY, DELAY_UNTIL, FENCE = (int(op) for op in Op)
+OK, BAD_OPERATION, BAD_CHIP, UNMAPPED, MISALIGNED, READ_ONLY, WRITE_ONLY, RESERVED, RANGE, SPLIT, UNPOPULATED, FREE = (
+    int(c)
+    for c in (
+        Code.OK, Code.BAD_OPERATION, Code.BAD_CHIP, Code.UNMAPPED, Code.MISALIGNED, Code.READ_ONLY, Code.WRITE_ONLY,
+        Code.RESERVED_BITS, Code.OUT_OF_RANGE, Code.SPLIT_FIELD, Code.UNPOPULATED, Code.FREE_RUNNING,
+    )
+)  # fmt: skip
+TIME_ROOM = TIME_MAX - (1 << 50)
+"""Chip time that operations may ask for; the rest is room for their own cost."""
+
+
+class WindowRules(NamedTuple):
+    """Per window number (address / WINDOW_STRIDE): populated 32-bit words (0: no window), writable, cost class 0, 1 or 2."""
+
+    words: NDArray[np.int64]
+    writable: NDArray[np.bool_]
+    cost: NDArray[np.int64]
+
+
+def make_window_rules(cap: Capabilities) -> WindowRules:
+    """The windows of a chip."""
+    count = (1 << 32) // WINDOW_STRIDE
+    rules = WindowRules(np.zeros(count, np.int64), np.zeros(count, np.bool_), np.zeros(count, np.int64))
+    for index, window in WINDOW_AT.items():
+        rules.words[index] = cap.words(window)
+        rules.writable[index] = "w" in window.access
+        rules.cost[index] = ("beat", "dac_beat", "scan_beat").index(window.cost)
+    return rules
+
+
+@inner
+def _window_fault(windows, op, addr, count):  # type: ignore[no-untyped-def]
+    """Code of what is wrong with an access of `count` words at a window address."""
+    window = addr // STRIDE
+    if windows.words[window] == 0:
+        return UNMAPPED
+    if op == RMW or op == WAIT:
+        return BAD_OPERATION
+    first = (addr % STRIDE) // 4
+    if count < 1 or first + count > windows.words[window]:
+        return UNPOPULATED
+    if (op == WRITE or op == BLKWR) and not windows.writable[window]:
+        return READ_ONLY
+    return OK
+
+
+@inner
+def _bits_fault(rules, op, word, value, mask):  # type: ignore[no-untyped-def]
+    """Code of what is wrong with the bits that WRITE or RMW brings to a register word."""
+    legal = rules.words[word].write | rules.words[word].w1c | rules.words[word].pulse
+    if legal == 0:
+        return READ_ONLY
+    if op == RMW:
+        if value & ~mask:
+            return BAD_OPERATION
+        if mask & ~legal or mask == 0:
+            return RESERVED
+        for k in range(rules.fields.shape[0]):
+            covered = rules.fields[k, 1] & mask
+            if rules.fields[k, 0] == word and covered != 0 and covered != rules.fields[k, 1] & legal:
+                return SPLIT
+    elif value & ~legal:
+        return RESERVED
+    for k in range(rules.ranges.shape[0]):
+        if rules.ranges[k, 0] == word and rules.ranges[k, 2] & mask:
+            number = (value & rules.ranges[k, 2]) >> rules.ranges[k, 1]
+            if number < rules.ranges[k, 3] or number > rules.ranges[k, 4]:
+                return RANGE
+    return OK
+
+
+@inner
+def _register_fault(rules, op, addr, value, mask):  # type: ignore[no-untyped-def]
+    if addr >= SPACE or rules.decode[addr // 4] < 0:
+        return UNMAPPED
+    word = rules.decode[addr // 4]
+    if op == BLKRD or op == BLKWR:
+        return BAD_OPERATION
+    if op != WRITE and rules.words[word].read == 0:
+        return WRITE_ONLY
+    if op == WAIT:
+        return FREE if rules.words[word].free_running else OK
+    if op == READ:
+        return OK
+    return _bits_fault(rules, op, word, np.int64(value), np.int64(mask if op == RMW else U(0xFFFFFFFF)))
+
+
+@kernel
+def first_fault(records, rules, windows, link):  # type: ignore[no-untyped-def]
+    """(index, code) of the first operation that may not be, or (-1, OK). `link` is the link's clock."""
+    asked = link
+    for k in range(records.size):
+        r = records[k]
+        op, addr, arg = np.int64(r.op), np.int64(r.addr), np.int64(r.arg & np.uint64(0x7FFFFFFFFFFFFFFF))
+        if op < READ or op > FENCE or r.flags != 0:
+            return k, BAD_OPERATION
+        if r.chip != 0:
+            return k, BAD_CHIP
+        timed = op == DELAY or op == DELAY_UNTIL
+        if (addr != 0 and (timed or op == FENCE)) or (arg != 0 and (op <= RMW or op == FENCE)):
+            return k, BAD_OPERATION
+        if (r.value != 0 and not (op == WRITE or op == RMW or op == WAIT)) or (r.mask != 0 and op != RMW and op != WAIT):
+            return k, BAD_OPERATION
+        if timed or op == WAIT:
+            asked = max(asked, arg) if op == DELAY_UNTIL else asked + arg
+            if r.arg > np.uint64(TIME_ROOM) or asked > TIME_ROOM:
+                return k, RANGE
+        if timed or op == FENCE:
+            continue
+        if addr % 4 != 0:
+            return k, MISALIGNED
+        count = arg if op == BLKRD or op == BLKWR else 1
+        if np.uint64(count) != r.arg and (op == BLKRD or op == BLKWR):
+            return k, UNPOPULATED
+        code = _window_fault(windows, op, addr, count) if addr >= STRIDE else _register_fault(rules, op, addr, r.value, r.mask)
+        if code != OK:
+            return k, code
+    return -1, OK
+
+
+def check(
+    records: NDArray[Any], payloads: Sequence[Frame], rules: RegisterRules, windows: WindowRules, cap: Capabilities, link: int
+) -> None:
+    """Raises the ProtocolError of the first thing wrong with a list; nothing has been executed then.
+
+    records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order; link : cycle, the host link's clock
+    """
+    index, code = first_fault(records, rules, windows, link)
+    if code:
+        raise _explain(Code(code), int(index), records[index], cap)
+    burst_reads = records["arg"][records["op"] == Op.BLKRD]
+    if 4 * int(burst_reads.sum(dtype=np.uint64)) > PAYLOAD_BYTES_MAX:
+        raise fail(Code.TOO_LARGE, f"the reply would exceed {PAYLOAD_BYTES_MAX} bytes; read in several messages")
+    _check_payloads(records, payloads, cap)
+
+
+def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capabilities) -> None:
+    bursts = np.flatnonzero(records["op"] == Op.BLKWR)
+    if len(bursts) != len(payloads):
+        raise fail(Code.BAD_PAYLOAD, f"{len(payloads)} payload frames for {len(bursts)} BLKWR operations")
+    for index, payload in zip(bursts.tolist(), payloads, strict=True):
+        r = records[index]
+        if len(payload) != 4 * int(r["arg"]):
+            message = f"payload of {len(payload)} bytes for a burst of {r['arg']} words; {4 * int(r['arg'])} expected"
+            raise fail(Code.BAD_PAYLOAD, message, index, int(r["addr"]))
+        _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], payload, index, int(r["addr"]), cap)
+    single = np.flatnonzero((records["op"] == Op.WRITE) & (records["addr"] >= WINDOW_STRIDE))
+    for index in single.tolist():
+        r = records[index]
+        _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], r["value"].tobytes(), index, int(r["addr"]), cap)
+
+
+def _check_values(window: Window, data: Frame, index: int, addr: int, cap: Capabilities) -> None:
+    """Elements within the window's limits; those past its last one are not looked at."""
+    limits = cap.limits(window)
+    if limits is None:
+        return
+    first = (addr % WINDOW_STRIDE) // window.dtype.itemsize
+    total = int(np.prod(cap.shape(window)))
+    values = np.frombuffer(data, window.dtype)[: total - first]
+    if values.min() < limits[0] or values.max() > limits[1]:
+        worst = int(np.flatnonzero((values < limits[0]) | (values > limits[1]))[0])
+        message = f"{window.name}[{first + worst}] = {values[worst]}; {limits[0]} to {limits[1]} expected"
+        raise fail(Code.OUT_OF_RANGE, message, index, addr, window.name)
+
+
+def _explain(code: Code, index: int, record: Any, cap: Capabilities) -> Exception:
+    """The failure in words that name operation, address and field."""
+    op, addr, value, mask = (int(record[k]) for k in ("op", "addr", "value", "mask"))
+    name = Op(op).name if op in Op._value2member_map_ else f"operation {op}"
+    window = WINDOW_AT.get(addr // WINDOW_STRIDE) if addr >= WINDOW_STRIDE else None
+    reg = _register_at(addr)
+    place = window.name if window else reg.name if reg else f"{addr:#010x}"
+    field = None
+    match code:
+        case Code.BAD_OPERATION:
+            text = f"{name} is not defined, or not for {place}, or a record field that it does not use is not 0"
+        case Code.BAD_CHIP:
+            text = f"chip {int(record['chip'])}: this daemon serves chip 0 alone"
+        case Code.UNMAPPED:
+            text = f"nothing is mapped at {addr:#010x}"
+        case Code.MISALIGNED:
+            text = f"{addr:#010x} is not a multiple of 4"
+        case Code.READ_ONLY:
+            text = f"{place} is read-only"
+        case Code.WRITE_ONLY:
+            text = f"{place} is write-only"
+        case Code.UNPOPULATED:
+            words = cap.words(window) if window else 0
+            text = f"{place} has {words} words; {int(record['arg']) or 1} from word {(addr % WINDOW_STRIDE) // 4} do not fit"
+        case Code.FREE_RUNNING:
+            text = f"{place} counts in every cycle; use DELAY or DELAY_UNTIL"
+        case Code.SPLIT_FIELD:
+            field = next((f.name for f in reg.fields.values() if f.mask & mask and f.mask & ~mask), None) if reg else None
+            text = f"mask {mask:#x} cuts through {place}.{field}; a read-modify-write changes whole fields"
+        case Code.RESERVED_BITS:
+            text = f"{(mask if op == Op.RMW else value):#010x} has bits outside the writable fields of {place}"
+        case _ if reg is None:
+            text = f"{name} asks for {int(record['arg'])} cycles; chip time ends at cycle {TIME_MAX}"
+        case _:
+            field, text = _out_of_range(reg, op, value, mask, cap)
+    return fail(code, text, index, addr, f"{place}.{field}" if field else (place if reg or window else None))
+
+
+def _out_of_range(reg: Register, op: int, value: int, mask: int, cap: Capabilities) -> tuple[str | None, str]:
+    for f in reg.fields.values():
+        if f.maximum is None or f.minimum is None or (op == Op.RMW and not f.mask & mask):
+            continue
+        top = (1 << cap.temp_bits) - 1 if reg.name == "TEMP.TDAC" else f.maximum
+        if not f.minimum <= f.get(value) <= top:
+            return f.name, f"{reg.name}.{f.name} = {f.get(value)}; {f.minimum} to {top} expected"
+    return None, f"{reg.name}: value {value:#x} is out of range"
+
+
+def _register_at(addr: int) -> Register | None:
+    table = access_table()
+    if addr >= REGISTER_SPACE or table.decode[addr >> 2] < 0:
+        return None
+    return REGISTERS[table.names[table.register[table.decode[addr >> 2]]]]

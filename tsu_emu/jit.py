@@ -1,0 +1,62 @@
+"""The one way in which the chip's code is compiled, and where compiled code is kept.
+
+No fast-math: every operation rounds as docs/arithmetic.md says, on every processor. Numba does not notice that a function in
+another file changed, so the cache directory is named by a hash of all sources of the chip and its contract and Numba's version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import tsu_contract
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cache_directory() -> Path:
+    """Directory of this version's compiled code, under the user's cache directory (XDG_CACHE_HOME, else ~/.cache)."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for package in (Path(__file__).resolve().parent, Path(tsu_contract.__file__).resolve().parent):
+        for path in sorted([*package.rglob("*.py"), *package.rglob("*.json")]):
+            digest.update(path.relative_to(package).as_posix().encode())
+            digest.update(path.read_bytes())
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tsu-emu" / digest.hexdigest()[:16]
+
+
+if not os.environ.get("NUMBA_CACHE_DIR"):
+    numba.config.CACHE_DIR = str(cache_directory())  # type: ignore[attr-defined]
+
+
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
+declared = 0
+"""Functions to compile, so far as their modules are imported."""
+
+
+def _declare(function: F, **options: Any) -> F:
+    global declared
+    declared += 1
+    compiled: F = njit(**_OPTIONS, **options)(function)
+    return compiled
+
+
+def kernel(function: F) -> F:
+    """Compile on first use, keep on disk, run without the interpreter's lock; division follows IEEE 754."""
+    return _declare(function)
+
+
+def inner(function: F) -> F:
+    """As `kernel`, for functions that only kernels call: without the entry for Python, which takes seconds to compile."""
+    return _declare(function, no_cpython_wrapper=True)
+
+
+def parallel_kernel(function: F) -> F:
+    """As `kernel`, with `prange` loops spread over threads."""
+    return _declare(function, parallel=True)

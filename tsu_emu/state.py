@@ -1,0 +1,181 @@
+"""The whole state of a chip: arrays and integers, nothing else. What can be derived from config, seeds and codes is not here."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tsu_contract.capabilities import ROLES, Capabilities
+from tsu_contract.registers import access_table
+
+_TABLE = access_table()
+
+NEVER = (1 << 63) - 1
+"""Time of an event that is not due."""
+
+# index into CORE.time
+NOW = 0
+"""Cycle up to which everything has happened."""
+LINK = 1
+"""Cycle at which the host link may issue its next operation."""
+DRAINED = 2
+"""Cycle at which the last posted write takes effect."""
+SWEEP = 3
+"""Index of the sweep under way, the tick of its noise."""
+SETTLED_AT = 4
+"""Cycle at which every DAC has settled."""
+IRQ_NUMBER = 5
+"""Interrupt events logged since power-on."""
+TIME_SLOTS = 6
+
+# index into CORE.events; the lower index goes first at equal times
+EVENT_SETTLED = 0
+EVENT_SEQUENCER = 1
+EVENT_FIRMWARE = 2
+EVENT_SLOTS = 3
+
+# index into CORE.sequencer
+ACTIVITY = 0
+"""What the next edge does: one of the FETCH .. CORRELATE below."""
+COLOUR = 1
+"""Colour of a COLOUR edge."""
+STOP_ASKED = 2
+STEPPING = 3
+"""0 no, 1 pause at the next FETCH, 2 pause at the one after."""
+DEPTH = 4
+"""Open loops."""
+ENABLED = 5
+"""Planes enabled in the sweep under way."""
+MID_SWEEP = 6
+"""1 between a SWEEP edge and the end of that sweep."""
+LOOPS = 7
+"""First of LOOP_DEPTH_MAX pairs (start, count)."""
+LOOP_DEPTH_MAX = 16
+SEQUENCER_SLOTS = LOOPS + 2 * LOOP_DEPTH_MAX
+
+FETCH, SETTLE, SWEEP_START, COLOUR_PHASE, CORRELATE = range(5)
+
+IRQ_LOG = 64
+"""Interrupt events that the log holds."""
+
+FIRMWARE_SLOTS = 16
+
+CORE = np.dtype(
+    [
+        ("time", "i8", (TIME_SLOTS,)),
+        ("events", "i8", (EVENT_SLOTS,)),
+        ("sequencer", "i8", (SEQUENCER_SLOTS,)),
+        ("firmware", "i8", (FIRMWARE_SLOTS,)),
+        ("irq_log", "i8", (IRQ_LOG, 3)),
+        ("registers", "u4", (len(_TABLE.reset),)),
+    ],
+    align=True,
+)
+"""Whatever has the same size on every chip, as one record, which compiled code passes round by its address.
+
+time, cycles and counts; events, cycle of each source's next event, or NEVER; sequencer; firmware, owned by the boot firmware;
+irq_log, rows (number, cycle, pending), row = number % IRQ_LOG; registers, by word number of the access table
+"""
+
+
+class ChipState(NamedTuple):
+    """State of one chip. Planes come in blocks of 64: bit k of a block's word is plane 64 block + k.
+
+    core : (1,) CORE
+    program : (program_words,) uint64
+    coupling_code : (couplers,) int16; bias_code : (cells,) int16
+    plane_temp : (planes,) uint16, in 1/4096
+    clamp_mask_next, clamp_value_next : (blocks, cells) uint64, as written
+    clamp_mask, clamp_value : (blocks, cells) uint64, as taken by the sweep under way
+    enabled : (blocks,) uint64, planes of the sweep under way
+    slope : (64 blocks,) float32, c_p of the sweep under way
+    spins, scan : (blocks, cells) uint64, live and as last strobed
+    pair_sum, mean_sum : (ROLES, pairs) and (ROLES, cells) int32, accumulators
+    pair_latch, mean_latch : likewise, as last latched
+    """
+
+    core: NDArray[Any]
+    program: NDArray[np.uint64]
+    coupling_code: NDArray[np.int16]
+    bias_code: NDArray[np.int16]
+    plane_temp: NDArray[np.uint16]
+    clamp_mask_next: NDArray[np.uint64]
+    clamp_value_next: NDArray[np.uint64]
+    clamp_mask: NDArray[np.uint64]
+    clamp_value: NDArray[np.uint64]
+    enabled: NDArray[np.uint64]
+    slope: NDArray[np.float32]
+    spins: NDArray[np.uint64]
+    scan: NDArray[np.uint64]
+    pair_sum: NDArray[np.int32]
+    mean_sum: NDArray[np.int32]
+    pair_latch: NDArray[np.int32]
+    mean_latch: NDArray[np.int32]
+
+    @property
+    def time(self) -> NDArray[np.int64]:
+        """(TIME_SLOTS,) int64 view of the core."""
+        return self.core["time"][0]
+
+    @property
+    def events(self) -> NDArray[np.int64]:
+        """(EVENT_SLOTS,) int64 view of the core."""
+        return self.core["events"][0]
+
+    @property
+    def registers(self) -> NDArray[np.uint32]:
+        """(words,) uint32 view of the core."""
+        return self.core["registers"][0]
+
+
+def blank(cap: Capabilities) -> ChipState:
+    """A state of the right shapes, everything 0 but PLANE_TEMP, no event due."""
+    blocks = (cap.planes + 63) // 64
+    bank = (blocks, cap.cells)
+    core = np.zeros(1, CORE)
+    core["events"] = NEVER
+    return ChipState(
+        core=core,
+        program=np.zeros(cap.program_words, np.uint64),
+        coupling_code=np.zeros(cap.couplers, np.int16),
+        bias_code=np.zeros(cap.cells, np.int16),
+        plane_temp=np.full(cap.planes, 4096, np.uint16),
+        clamp_mask_next=np.zeros(bank, np.uint64),
+        clamp_value_next=np.zeros(bank, np.uint64),
+        clamp_mask=np.zeros(bank, np.uint64),
+        clamp_value=np.zeros(bank, np.uint64),
+        enabled=np.zeros(blocks, np.uint64),
+        slope=np.zeros(64 * blocks, np.float32),
+        spins=np.zeros(bank, np.uint64),
+        scan=np.zeros(bank, np.uint64),
+        pair_sum=np.zeros((ROLES, cap.pairs), np.int32),
+        mean_sum=np.zeros((ROLES, cap.cells), np.int32),
+        pair_latch=np.zeros((ROLES, cap.pairs), np.int32),
+        mean_latch=np.zeros((ROLES, cap.cells), np.int32),
+    )
+
+
+def save(state: ChipState) -> dict[str, NDArray[Any]]:
+    """Copies of all arrays, by name."""
+    return {name: array.copy() for name, array in state._asdict().items()}
+
+
+def restore(state: ChipState, saved: dict[str, NDArray[Any]]) -> None:
+    """Overwrites `state` in place; ValueError names an array that is missing or of another shape or type."""
+    for name, array in state._asdict().items():
+        other = saved.get(name)
+        if other is None or other.shape != array.shape or other.dtype != array.dtype:
+            raise ValueError(f"state {name}: {array.dtype}{list(array.shape)} expected")
+    for name, array in state._asdict().items():
+        array[...] = saved[name]
+
+
+def digest(state: ChipState) -> str:
+    """SHA-256 over all arrays, in hexadecimal."""
+    total = hashlib.sha256()
+    for name, array in state._asdict().items():
+        total.update(name.encode())
+        total.update(array.tobytes())
+    return total.hexdigest()

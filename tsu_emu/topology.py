@@ -1,0 +1,155 @@
+"""The coupler graph of a chip: who hears whom, in which colour, where on the die."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_emu.config import Bipartite, ConfigError, Dense, Edges, Fabric, Grid
+from tsu_emu.jit import kernel
+
+COUPLERS_MAX = 1 << 24
+"""What the TOPO_SOURCE window holds: 64 MiB of 32-bit words."""
+
+
+class Topology(NamedTuple):
+    """A coupler graph in CSR form; all arrays are read-only by convention.
+
+    row : (cells + 1,) int64; source : (couplers,) uint32, ascending in each row
+    colour : (cells,) uint16; position : (cells, 2) int16, in cell pitches
+    order : (cells,) int64, cells in sweep order (index = rank); phase : (colours + 1,) int64, first rank of each colour
+    pair_i, pair_j : (pairs,) uint32, i < j, in pair order
+    """
+
+    row: NDArray[np.int64]
+    source: NDArray[np.uint32]
+    colour: NDArray[np.uint16]
+    position: NDArray[np.int16]
+    order: NDArray[np.int64]
+    phase: NDArray[np.int64]
+    pair_i: NDArray[np.uint32]
+    pair_j: NDArray[np.uint32]
+
+
+def build(fabric: Fabric) -> Topology:
+    """The graph of a fabric; ConfigError if an edge list is not a simple graph or too large."""
+    cells, pairs, position = _shape(fabric)
+    if 2 * len(pairs) > COUPLERS_MAX:
+        raise ConfigError(f"fabric.topology: {2 * len(pairs)} couplers; at most {COUPLERS_MAX}")
+    target = np.concatenate([pairs[:, 0], pairs[:, 1]])
+    source = np.concatenate([pairs[:, 1], pairs[:, 0]])
+    by_row = np.lexsort((source, target))
+    target, source = target[by_row], source[by_row]
+    row = np.searchsorted(target, np.arange(cells + 1)).astype(np.int64)
+    colour = _two_colours(row, source, cells)
+    if colour is None:
+        colour = _greedy_colours(row, source)
+    order = np.lexsort((np.arange(cells), colour)).astype(np.int64)
+    phase = np.searchsorted(colour[order], np.arange(int(colour.max()) + 2)).astype(np.int64)
+    upper = source > target
+    return Topology(
+        row, source.astype(np.uint32), colour, position, order, phase,
+        target[upper].astype(np.uint32), source[upper].astype(np.uint32),
+    )  # fmt: skip
+
+
+def _shape(fabric: Fabric) -> tuple[int, NDArray[np.int64], NDArray[np.int16]]:
+    """Cells, (n, 2) coupled pairs, positions."""
+    match fabric.topology:
+        case Dense(cells=n):
+            pairs = np.stack(np.triu_indices(n, 1), axis=1)
+            return n, pairs, _square(n)
+        case Bipartite(visible=v, hidden=h):
+            left, right = np.meshgrid(np.arange(v), v + np.arange(h), indexing="ij")
+            position = np.zeros((v + h, 2), np.int16)
+            position[v:, 0] = 1
+            position[:, 1] = np.concatenate([np.arange(v), np.arange(h)])
+            return v + h, np.stack([left.ravel(), right.ravel()], axis=1), position
+        case Grid() as grid:
+            return grid.width * grid.height, _grid_pairs(grid), _lattice(grid.width, grid.height)
+        case Edges(cells=n, pairs=listed):
+            return n, _checked(np.array(listed, np.int64).reshape(-1, 2), n), _square(n)
+
+
+def _checked(pairs: NDArray[np.int64], cells: int) -> NDArray[np.int64]:
+    for k, (i, j) in enumerate(pairs.tolist()):
+        if not (0 <= i < cells and 0 <= j < cells):
+            raise ConfigError(f"fabric.topology.pairs.{k}: ({i}, {j}) names a cell outside 0..{cells - 1}")
+        if i == j:
+            raise ConfigError(f"fabric.topology.pairs.{k}: ({i}, {j}) couples a cell to itself")
+    low = np.sort(pairs, axis=1)
+    if len(np.unique(low, axis=0)) != len(low):
+        raise ConfigError("fabric.topology.pairs: a pair is listed twice")
+    return low
+
+
+def _lattice(width: int, height: int) -> NDArray[np.int16]:
+    y, x = np.divmod(np.arange(width * height), width)
+    return np.stack([x, y], axis=1).astype(np.int16)
+
+
+def _square(cells: int) -> NDArray[np.int16]:
+    side = int(np.ceil(np.sqrt(cells)))
+    return _lattice(side, side)[:cells]
+
+
+def _grid_pairs(grid: Grid) -> NDArray[np.int64]:
+    offsets = {d for a, b in grid.rules for d in ((a, b), (-b, a), (-a, -b), (b, -a)) if d != (0, 0)}
+    y, x = np.divmod(np.arange(grid.width * grid.height), grid.width)
+    found = []
+    for dx, dy in sorted(offsets):
+        ok = (x + dx >= 0) & (x + dx < grid.width) & (y + dy >= 0) & (y + dy < grid.height)
+        i = np.flatnonzero(ok)
+        j = i + dy * grid.width + dx
+        found.append(np.stack([i, j], axis=1)[i < j])
+    return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+
+
+@kernel
+def _distances(row: NDArray[np.int64], source: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Breadth-first distance of every cell from the least cell of its component."""
+    cells = row.size - 1
+    distance = np.full(cells, -1, np.int64)
+    queue = np.empty(cells, np.int64)
+    for start in range(cells):
+        if distance[start] >= 0:
+            continue
+        distance[start] = 0
+        queue[0] = start
+        head, tail = 0, 1
+        while head < tail:
+            i = queue[head]
+            head += 1
+            for e in range(row[i], row[i + 1]):
+                j = source[e]
+                if distance[j] < 0:
+                    distance[j] = distance[i] + 1
+                    queue[tail] = j
+                    tail += 1
+    return distance
+
+
+def _two_colours(row: NDArray[np.int64], source: NDArray[np.int64], cells: int) -> NDArray[np.uint16] | None:
+    """Parity of the breadth-first distance from each component's least cell, or None if the graph is not bipartite."""
+    parity = (_distances(row, source) & 1).astype(np.uint16)
+    target = np.repeat(np.arange(cells), np.diff(row))
+    return None if np.any(parity[target] == parity[source]) else parity
+
+
+@kernel
+def _greedy_colours(row: NDArray[np.int64], source: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """The least colour that no neighbour of lesser index has, cells ascending."""
+    cells = row.size - 1
+    colour = np.zeros(cells, np.uint16)
+    taken_by = np.full(cells + 1, -1, np.int64)
+    for i in range(cells):
+        for e in range(row[i], row[i + 1]):
+            if source[e] < i:
+                taken_by[colour[source[e]]] = i
+        free = 0
+        while taken_by[free] == i:
+            free += 1
+        colour[i] = free
+    return colour
