@@ -1,7 +1,7 @@
 """Generates what hangs on the register map from `driver/tsu_contract/map/tsu.rdl`.
 
-    tools/run regmap            write the folded table, the C header and docs/registers.md
-    tools/run regmap --check    compare them with what is committed; exit 1 on a difference
+tools/run regmap            write the folded table, the C header and docs/registers.md
+tools/run regmap --check    compare them with what is committed; exit 1 on a difference
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="Name of a shipped configuration, or path of a .toml file.")]
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="Name of a shipped configuration, or path of a .toml file.")
+]
 
 
 def _fail(message: str) -> typer.Exit:
@@ -57,13 +59,12 @@ def serve(
 def _serve(config: object, endpoint: str | None, threads: int, exit_with_stdin: bool) -> None:
     import os
 
-    from tsu_firmware import BootFirmware
-
     from tsu_emu.chip import Chip
     from tsu_emu.config import ChipConfig
     from tsu_emu.server.daemon import Daemon, announce, boot_word, default_endpoint
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up
+    from tsu_firmware import BootFirmware
 
     assert isinstance(config, ChipConfig)
     warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total))
@@ -75,7 +76,9 @@ def _serve(config: object, endpoint: str | None, threads: int, exit_with_stdin: 
 
 @app.command()
 def configs(
-    show: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Print this one, with the provenance of its values.")] = None,
+    show: Annotated[
+        str | None, typer.Argument(metavar="[CONFIG]", help="Print this one, with the provenance of its values.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the shipped configurations, or print one with where each value comes from."""
@@ -119,7 +122,9 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _main(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
     pass
 
 

@@ -65,7 +65,9 @@ class Grid(_Frozen):
     kind: Literal["grid"]
     width: Annotated[int, Field(ge=1, le=2048)]
     height: Annotated[int, Field(ge=1, le=2048)]
-    rules: tuple[tuple[Annotated[int, Field(ge=0, le=64)], Annotated[int, Field(ge=0, le=64)]], ...] = Field(min_length=1, max_length=16)
+    rules: tuple[tuple[Annotated[int, Field(ge=0, le=64)], Annotated[int, Field(ge=0, le=64)]], ...] = Field(
+        min_length=1, max_length=16
+    )
 
 
 class Edges(_Frozen):
@@ -231,7 +233,9 @@ def load(name_or_path: str) -> ChipConfig:
     if path.suffix != ".toml" and "/" not in name_or_path:
         names = shipped()
         if name_or_path not in names:
-            raise ConfigError(f"no configuration {name_or_path!r}; there are {', '.join(names)}, or give the path of a .toml file")
+            raise ConfigError(
+                f"no configuration {name_or_path!r}; there are {', '.join(names)}, or give the path of a .toml file"
+            )
         path = names[name_or_path]
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

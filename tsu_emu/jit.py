@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-import tsu_contract
 from numba import njit
+
+import tsu_contract
 
 F = TypeVar("F", bound=Callable[..., Any])
 

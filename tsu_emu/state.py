@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tsu_contract.capabilities import ROLES, Capabilities
 from tsu_contract.registers import access_table
 

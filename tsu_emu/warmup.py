@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 from numba.core import event
+
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
-
 from tsu_emu import jit
 from tsu_emu.chip import Chip
 from tsu_emu.config import parse

@@ -74,6 +74,8 @@ class ProtocolError(Exception):
         self.failure = failure
 
 
-def fail(code: Code, message: str, index: int | None = None, address: int | None = None, field: str | None = None) -> ProtocolError:
+def fail(
+    code: Code, message: str, index: int | None = None, address: int | None = None, field: str | None = None
+) -> ProtocolError:
     """The exception for a failure, to be raised by the caller."""
     return ProtocolError(Failure(code, message, index, address, field))

@@ -225,7 +225,7 @@ def access_table() -> AccessTable:
                     if f.maximum is not None:
                         ranges.append((word, f.low, f.mask, f.minimum, f.maximum))
     kinds = {"register": np.int32, "latch": np.int8, "free_running": np.bool_, "per_plane": np.bool_}
-    arrays = {k: np.array(v, kinds.get(k, np.uint32)) for k, v in columns.rows.items()}
+    arrays: dict[str, NDArray[Any]] = {k: np.array(v, kinds.get(k, np.uint32)) for k, v in columns.rows.items()}
     return AccessTable(
         names=names,
         decode=decode,

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tsu_contract.capabilities import LSB_SCALE
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import MAP_HASH_WORD, WINDOWS, register, value_of

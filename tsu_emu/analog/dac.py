@@ -109,17 +109,17 @@ def outputs(bank, codes, first, out):  # type: ignore[no-untyped-def]
             out[k] = at(bank.offset, first + k) + at(bank.gain, first + k) * table[codes[k] + bank.middle]
         return
     binary = bank.bits - bank.thermometer_bits
-    n = np.empty(SPAN, np.int32)
+    unsigned = np.empty(SPAN, np.int32)
     total = np.empty(SPAN, np.float64)
     for base in range(0, codes.size, SPAN):
         width = min(SPAN, codes.size - base)
         for k in range(width):
-            n[k] = np.int32(codes[base + k] + bank.middle)
+            unsigned[k] = np.int32(codes[base + k] + bank.middle)
             total[k] = 0.0
         for m in range(bank.element.shape[0]):
             column = bank.element[m, first + base : first + base + width]
             for k in range(width):
-                on = (n[k] >> m) & 1 if m < binary else np.int32((n[k] >> binary) > m - binary)
+                on = (unsigned[k] >> m) & 1 if m < binary else np.int32((unsigned[k] >> binary) > m - binary)
                 total[k] = total[k] + np.float64(column[k]) if on else total[k]
         for k in range(width):
             index = first + base + k

@@ -74,7 +74,10 @@ def fields(out, spins, source, doubled, first, last, base):  # type: ignore[no-u
 
 @kernel
 def decide(field, slope, noise, which, mantissa, power, power_bits):  # type: ignore[no-untyped-def]
-    """Word of 64 new spins from row `which` of the noise. `mantissa` (64,) float32 is scratch; `power` is `power_bits` seen as float32."""
+    """Word of 64 new spins from row `which` of the noise.
+
+    mantissa : (64,) float32 and power_bits : (64,) int32 are scratch; `power` is `power_bits` seen as float32
+    """
     for r in range(LANES):
         x = min(max(slope[r] * F(field[r]), -LIMIT), LIMIT)
         n = np.floor(x + F(0.5))
@@ -103,7 +106,7 @@ def update_cells(net, code, bank, block, low, high, tick, key):  # type: ignore[
     """
     order, row, source = net
     doubled, base = code
-    spins, clamp_mask, clamp_value, enabled, slope = bank
+    spins, clamp_mask, _, enabled, slope = bank
     field, noise = np.empty(LANES, np.int32), np.empty((4, LANES), np.uint32)
     mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
     power = power_bits.view(np.float32)
@@ -121,7 +124,7 @@ def update_cells(net, code, bank, block, low, high, tick, key):  # type: ignore[
 
 @parallel_kernel
 def update_cells_parallel(net, code, bank, block, low, high, tick, key, parts):  # type: ignore[no-untyped-def]
-    """As `update_cells`, the ranks cut into `parts` chunks for as many threads; same result, since no cell hears its own colour."""
+    """As `update_cells`, in `parts` chunks of ranks for as many threads; same result, since no cell hears its own colour."""
     size = ((high - low + parts - 1) // parts + 3) & ~3
     for part in prange(parts):
         first = low + part * size

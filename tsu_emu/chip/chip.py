@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tsu_contract.capabilities import LSB_SCALE, Capabilities
 from tsu_contract.errors import Code, Failure
 from tsu_contract.operations import Op
 from tsu_contract.registers import WINDOW_STRIDE, access_table, register
 from tsu_contract.wire import Frame, Interrupt
-
 from tsu_emu import state as S
 from tsu_emu.analog.dac import lsb_of
 from tsu_emu.analog.die import make_die, place_biases, place_couplings
@@ -104,9 +104,7 @@ def _key(seed: int, stream: Stream) -> NDArray[np.uint32]:
 class _FirmwareBus:
     """The boot core's port: accesses act at NOW, their cost is summed."""
 
-    def __init__(
-        self, plant: machine.Plant, state: S.ChipState, windows: WindowPort, correlator: Callable[[int], None]
-    ) -> None:
+    def __init__(self, plant: machine.Plant, state: S.ChipState, windows: WindowPort, correlator: Callable[[int], None]) -> None:
         self._plant, self._state, self._windows, self._correlator = plant, state, windows, correlator
         self.cost = 0
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tsu_contract.operations import Op
 from tsu_contract.registers import WINDOW_STRIDE
-
 from tsu_emu import state as S
 from tsu_emu.analog.dac import output
 from tsu_emu.analog.die import Die
@@ -196,9 +196,9 @@ def _pass_time(c, op, arg):  # type: ignore[no-untyped-def]
 def execute(core, rules, windows, timings, records, values, start):  # type: ignore[no-untyped-def]
     """Operations from `start` on, at their cycles; results into `values` (n,) uint32.
 
-    Returns (index, reason, until, effects). DONE: all carried out (index = n). AT_WINDOW: operation `index` acts now and its data
-    are to be moved; AT_EFFECT: it acted, and the correlator is to do `effects`; go on at index + 1 after either. EVENTS_DUE: `advance`
-    to `until`, then try `index` again. AT_WAIT: WAIT `index` has its first look at `until`.
+    Returns (index, reason, until, effects). DONE: all carried out (index = n). AT_WINDOW: operation `index` acts now and its
+    data are to be moved; AT_EFFECT: it acted, and the correlator is to do `effects`; go on at index + 1 after either.
+    EVENTS_DUE: `advance` to `until`, then try `index` again. AT_WAIT: WAIT `index` has its first look at `until`.
     """
     c, timing = core[0], timings[0]
     for k in range(start, records.size):

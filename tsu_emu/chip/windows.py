@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tsu_contract.registers import WINDOW_AT, WINDOW_STRIDE
 from tsu_contract.wire import Frame
-
-from tsu_emu.analog.die import place_biases, place_couplings
 from tsu_emu import state as S
+from tsu_emu.analog.die import place_biases, place_couplings
 from tsu_emu.chip.machine import Plant
 from tsu_emu.digital import words as W
 from tsu_emu.jit import kernel
@@ -35,7 +35,7 @@ def gather_planes(bank, cell_words, first, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def scatter_planes(words, cell_words, first, bank):  # type: ignore[no-untyped-def]
-    """Writes plane-major words first .. first + n - 1 into a bank (blocks, cells) of uint64; bits past the last cell are dropped."""
+    """Writes plane-major words first .. first + n - 1 into a bank (blocks, cells) of uint64, less bits past the last cell."""
     cells = bank.shape[1]
     for k in range(words.size):
         plane, column = (first + k) // cell_words, (first + k) % cell_words

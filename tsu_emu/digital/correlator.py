@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from tsu_contract.capabilities import ROLES
 
+from tsu_contract.capabilities import ROLES
 from tsu_emu.digital import words as W
 from tsu_emu.jit import inner, kernel
 

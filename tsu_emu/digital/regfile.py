@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tsu_contract.capabilities import Capabilities
 from tsu_contract.registers import MAP_HASH_WORD, access_table
-
 from tsu_emu import state as S
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
@@ -87,7 +87,7 @@ def _counter(c, word):  # type: ignore[no-untyped-def]
 
 @kernel
 def read_word(c, rules, word):  # type: ignore[no-untyped-def]
-    """What a bus read of a word returns at NOW; latches the high word of a counter whose low word is read. `c` is a CORE record."""
+    """What a bus read of a word of a CORE record returns at NOW; a counter's low word latches its high word."""
     if rules.words[word].latch == 1:
         count = _counter(c, word)
         c.registers[word + 1] = U(count >> 32)

@@ -7,8 +7,8 @@ and nothing in them depends on what the array does.
 from __future__ import annotations
 
 import numpy as np
-from tsu_contract.program import Opcode
 
+from tsu_contract.program import Opcode
 from tsu_emu import state as S
 from tsu_emu.digital import words as W
 from tsu_emu.digital.correlator import ones, plane_words

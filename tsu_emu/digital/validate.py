@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tsu_contract.capabilities import Capabilities
 from tsu_contract.errors import Code, fail
 from tsu_contract.operations import TIME_MAX, Op
 from tsu_contract.registers import REGISTER_SPACE, REGISTERS, WINDOW_AT, WINDOW_STRIDE, Register, Window, access_table
 from tsu_contract.wire import PAYLOAD_BYTES_MAX, Frame
-
 from tsu_emu.digital.regfile import RegisterRules
 from tsu_emu.jit import inner, kernel
 

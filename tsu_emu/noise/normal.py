@@ -51,7 +51,7 @@ def _horner(c, x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def natural_log(x: float) -> float:
+def natural_log(x):  # type: ignore[no-untyped-def]
     """ln x of a positive normal float64; docs/arithmetic.md, "Normal deviate"."""
     m, k = math.frexp(x)
     if m < 0.7071067811865476:
@@ -74,7 +74,7 @@ def normal_of(a, b):  # type: ignore[no-untyped-def]
     if abs(q) <= 0.425:
         r = 0.180625 - q * q
         return (q * _horner(A, r)) / _horner(B, r)
-    r = math.sqrt(-natural_log(min(u, 1.0 - u)))
+    r = np.sqrt(-natural_log(min(u, 1.0 - u)))
     if r <= 5.0:
         r = r - 1.6
         z = _horner(C, r) / _horner(D, r)
@@ -85,7 +85,7 @@ def normal_of(a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def normals(seed: int, stream: int, first: int, elements: int, subs: int, sub0: int) -> NDArray[np.float64]:
+def normals(seed: np.uint64, stream: int, first: int, elements: int, subs: int, sub0: int) -> NDArray[np.float64]:
     """Deviates of elements first .. first + elements - 1, subs sub0 .. sub0 + subs - 1, shape (elements, subs)."""
     k0, k1, k2 = U(seed & np.uint64(0xFFFFFFFF)), U(seed >> np.uint64(32)), U(stream)
     out = np.empty((elements, subs), np.float64)

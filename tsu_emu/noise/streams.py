@@ -1,4 +1,4 @@
-"""The streams of draws. A stream's numbers never depend on another's, so an effect can be switched without reshuffling the rest."""
+"""The streams of draws: no stream's numbers depend on another's, so an effect can be switched without reshuffling the rest."""
 
 from enum import IntEnum
 

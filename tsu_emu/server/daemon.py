@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from tsu_contract.wire import PAYLOAD_BYTES_MAX
 
+from tsu_contract.wire import PAYLOAD_BYTES_MAX
 from tsu_emu.server.session import Server
 
 LOOPBACK = re.compile(r"tcp://(127(\.\d{1,3}){3}|localhost|\[::1\]):(\d+|\*)")

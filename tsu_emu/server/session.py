@@ -1,4 +1,4 @@
-"""Sessions: from frames to frames, without sockets. A request is answered once; its answer is kept and given again if asked again."""
+"""Sessions: from frames to frames, without sockets. A request is executed once; asked again, its reply is given again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tsu_contract import wire
 from tsu_contract.errors import Code, ProtocolError, fail
 from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Frame, Kind, Reply, Request
-
 from tsu_emu.chip import Chip
 
 SESSIONS_MAX = 1000
@@ -67,7 +66,9 @@ class Server:
         theirs = request.body.get("map_hash")
         if theirs != MAP_HASH:
             shown = str(theirs)[:16]
-            raise fail(Code.MAP_MISMATCH, f"register map {shown}... is not this chip's {MAP_HASH[:16]}...; install matching versions")
+            raise fail(
+                Code.MAP_MISMATCH, f"register map {shown}... is not this chip's {MAP_HASH[:16]}...; install matching versions"
+            )
         if len(self._sessions) >= SESSIONS_MAX:
             raise fail(Code.TOO_MANY_SESSIONS, f"{SESSIONS_MAX} sessions are open; close one")
         self._numbered += 1
@@ -102,7 +103,9 @@ class Server:
         if seq in session.replies:
             return session.replies[seq]
         if 0 < seq <= session.last_seq:
-            raise fail(Code.SEQUENCE_EVICTED, f"request {seq} was answered, but its reply is no longer kept; it is not executed again")
+            raise fail(
+                Code.SEQUENCE_EVICTED, f"request {seq} was answered, but its reply is no longer kept; it is not executed again"
+            )
         if seq != session.last_seq + 1:
             raise fail(Code.BAD_SEQUENCE, f"request {seq} after {session.last_seq}; {session.last_seq + 1} expected")
         return None
@@ -122,7 +125,13 @@ class Server:
         try:
             r = self.chip.execute(request.records, request.payloads)
             reply = replace(
-                reply, failure=r.failure, executed=r.executed, t_start=r.t_start, t_end=r.t_end, values=r.values, data=tuple(r.data)
+                reply,
+                failure=r.failure,
+                executed=r.executed,
+                t_start=r.t_start,
+                t_end=r.t_end,
+                values=r.values,
+                data=tuple(r.data),
             )
         except ProtocolError as error:
             reply = replace(reply, failure=error.failure)
