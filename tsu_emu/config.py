@@ -98,7 +98,7 @@ class Dac(_Frozen):
 
     bits: Bits = 8
     thermometer_bits: Annotated[int, Field(ge=0, le=6)] = 3
-    full_scale: Annotated[float, Field(gt=0, le=256, allow_inf_nan=False)] = 2.0
+    full_scale: Annotated[float, Field(ge=2**-12, le=256)] = 2.0
     element_sigma: Annotated[float, Field(ge=0, le=0.2)] = 0.0
     gain_sigma: Annotated[float, Field(ge=0, le=0.2)] = 0.0
     offset_sigma_lsb: Annotated[float, Field(ge=0, le=16)] = 0.0

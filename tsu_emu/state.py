@@ -60,6 +60,8 @@ FETCH, SETTLE, SWEEP_START, COLOUR_PHASE, CORRELATE = range(5)
 
 IRQ_LOG = 64
 """Interrupt events that the log holds."""
+IRQ_ROWS = 256
+"""Rows kept for it: a posted write may run ahead of the link, and what happens there must push nothing out."""
 
 FIRMWARE_SLOTS = 16
 
@@ -69,7 +71,7 @@ CORE = np.dtype(
         ("events", "i8", (EVENT_SLOTS,)),
         ("sequencer", "i8", (SEQUENCER_SLOTS,)),
         ("firmware", "i8", (FIRMWARE_SLOTS,)),
-        ("irq_log", "i8", (IRQ_LOG, 3)),
+        ("irq_log", "i8", (IRQ_ROWS, 3)),
         ("registers", "u4", (len(_TABLE.reset),)),
     ],
     align=True,
@@ -77,7 +79,7 @@ CORE = np.dtype(
 """Whatever has the same size on every chip, as one record, which compiled code passes round by its address.
 
 time, cycles and counts; events, cycle of each source's next event, or NEVER; sequencer; firmware, owned by the boot firmware;
-irq_log, rows (number, cycle, pending), row = number % IRQ_LOG; registers, by word number of the access table
+irq_log, rows (number, cycle, pending), row = number % IRQ_ROWS; registers, by word number of the access table
 """
 
 

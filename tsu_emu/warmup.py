@@ -27,8 +27,9 @@ class _Count(event.Listener):
 
     def on_end(self, event: event.Event) -> None:
         if event.data["dispatcher"].py_func.__module__.startswith("tsu_emu."):
-            self._done = min(self._done + 1, jit.declared)
-            self._progress(self._done, jit.declared)
+            self._done += 1
+            if self._done <= jit.declared:
+                self._progress(self._done, jit.declared)
 
 
 def warm_up(progress: Progress) -> None:

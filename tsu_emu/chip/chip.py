@@ -252,6 +252,7 @@ class Chip:
         result.failure = Failure(Code.WAIT_TIMEOUT, message, k, address, name)
         result.executed, result.t_end = k, int(self.state.time[S.LINK])
         result.values = result.values[:k]
+        self._advance(result.t_end)
         return result
 
     def _step_firmware(self) -> None:
@@ -264,11 +265,13 @@ class Chip:
             self.state.events[S.EVENT_FIRMWARE] = int(self.state.time[S.NOW]) + max(delay, bus.cost, 1)
 
     def interrupts(self, since: int) -> tuple[tuple[Interrupt, ...], int]:
-        """Logged interrupt events from number `since` on, and how many of those asked for the log no longer holds."""
+        """Events of the log from number `since` on up to the link's clock, and how many the log no longer holds."""
+        log, link = self.state.core["irq_log"][0], int(self.state.time[S.LINK])
         newest = int(self.state.time[S.IRQ_NUMBER])
+        while newest > since and log[(newest - 1) % S.IRQ_ROWS, 1] > link:
+            newest -= 1
         oldest = max(since, newest - S.IRQ_LOG)
-        rows = (self.state.core["irq_log"][0, n % S.IRQ_LOG].tolist() for n in range(oldest, newest))
-        return tuple(Interrupt(*row) for row in rows), oldest - since
+        return tuple(Interrupt(*log[n % S.IRQ_ROWS].tolist()) for n in range(oldest, newest)), oldest - since
 
     def restore(self, saved: dict[str, NDArray[Any]]) -> None:
         """Take a state that `state.save` gave; what hangs on it follows."""

@@ -6,7 +6,7 @@ from tsu_emu import state as S
 from tsu_emu.digital import words as W
 from tsu_emu.jit import inner
 
-NOW, IRQ_NUMBER, IRQ_LOG = S.NOW, S.IRQ_NUMBER, S.IRQ_LOG
+NOW, IRQ_NUMBER, IRQ_ROWS = S.NOW, S.IRQ_NUMBER, S.IRQ_ROWS
 PENDING, ENABLE = W.IRQ_PENDING, W.IRQ_ENABLE
 
 
@@ -16,7 +16,7 @@ def raise_irq(c, bits):  # type: ignore[no-untyped-def]
     c.registers[PENDING] |= bits
     if c.registers[ENABLE] & bits:
         number = c.time[IRQ_NUMBER]
-        row = number % IRQ_LOG
+        row = number % IRQ_ROWS
         c.irq_log[row, 0] = number
         c.irq_log[row, 1] = c.time[NOW]
         c.irq_log[row, 2] = c.registers[PENDING]

@@ -223,7 +223,8 @@ def control(c, timing, bits):  # type: ignore[no-untyped-def]
             c.registers[ERROR] |= U(ERROR_START_BUSY)
             return
         c.registers[STATUS] = U(RUNNING)
-        c.sequencer[STEPPING] = 0 if bits & U(START) else 2
+        at_fetch = c.sequencer[ACTIVITY] == FETCH
+        c.sequencer[STEPPING] = 0 if bits & U(START) else 2 if at_fetch else 1
         c.events[NEXT] = c.time[NOW] + timing.instruction
     elif bits & U(STOP) and running:
         c.sequencer[STOP_ASKED] = 1

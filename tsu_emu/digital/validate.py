@@ -12,7 +12,7 @@ from tsu_contract.capabilities import Capabilities
 from tsu_contract.errors import Code, fail
 from tsu_contract.operations import TIME_MAX, Op
 from tsu_contract.registers import REGISTER_SPACE, REGISTERS, WINDOW_AT, WINDOW_STRIDE, Register, Window, access_table
-from tsu_contract.wire import PAYLOAD_BYTES_MAX, Frame
+from tsu_contract.wire import FRAMES_MAX, PAYLOAD_BYTES_MAX, Frame
 from tsu_emu.digital.regfile import RegisterRules
 from tsu_emu.jit import inner, kernel
 
@@ -150,6 +150,8 @@ def check(
     if code:
         raise _explain(Code(code), int(index), records[index], cap)
     burst_reads = records["arg"][records["op"] == Op.BLKRD]
+    if len(burst_reads) > FRAMES_MAX - 2:
+        raise fail(Code.TOO_LARGE, f"{len(burst_reads)} BLKRD operations; a reply has room for {FRAMES_MAX - 2}")
     if 4 * int(burst_reads.sum(dtype=np.uint64)) > PAYLOAD_BYTES_MAX:
         raise fail(Code.TOO_LARGE, f"the reply would exceed {PAYLOAD_BYTES_MAX} bytes; read in several messages")
     _check_payloads(records, payloads, cap)

@@ -1,0 +1,89 @@
+"""Links: one request goes out, its reply comes back, or an error says why not."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Protocol
+
+import zmq
+
+from tsu_contract.errors import Layer, ProtocolError
+from tsu_contract.wire import Frame, Kind, Reply, Request, decode_reply, encode_request
+from tsu_driver.errors import LinkError, LinkTimeout
+
+
+class Link(Protocol):
+    """What a session needs of a transport."""
+
+    def call(self, request: Request, timeout_s: float) -> Reply:
+        """The reply to `request`; LinkTimeout if none comes within `timeout_s` seconds.
+
+        After a LinkTimeout the same request may be sent again: the daemon never carries out a sequence number twice.
+        """
+
+    def close(self) -> None:
+        """Let go of the transport. May be called again."""
+
+
+class ZmqLink:
+    """A ZeroMQ DEALER to a daemon's ROUTER at `ipc://path` or `tcp://host:port`. Not for several threads at once."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._context = zmq.Context(1)
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise LinkError(f"cannot connect to {endpoint}: {error}") from None
+
+    def call(self, request: Request, timeout_s: float) -> Reply:
+        """As `Link.call`. Replies to earlier requests, which a time-out left behind, are dropped."""
+        if self._socket.closed:
+            raise LinkError(f"the link to {self.endpoint} is closed")
+        deadline = time.monotonic() + timeout_s
+        self._send(encode_request(request), request, timeout_s)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._socket.poll(max(1, int(left * 1000))):
+                raise self._timeout(request, timeout_s)
+            frames: list[Frame] = [frame.buffer for frame in self._socket.recv_multipart(copy=False)]
+            try:
+                reply = decode_reply(frames)
+            except ProtocolError as error:
+                raise LinkError(f"{self.endpoint}: {error.failure.message}", code=error.failure.code) from None
+            if _answers(reply, request):
+                return reply
+
+    def close(self) -> None:
+        """Close the socket; nothing unsent lingers."""
+        self._socket.close()
+        self._context.term()
+
+    def _send(self, frames: list[Frame], request: Request, timeout_s: float) -> None:
+        self._socket.setsockopt(zmq.SNDTIMEO, max(1, int(timeout_s * 1000)))
+        try:
+            self._socket.send_multipart(frames, copy=False)
+        except zmq.Again:
+            raise self._timeout(request, timeout_s) from None
+
+    def _timeout(self, request: Request, timeout_s: float) -> LinkTimeout:
+        what = f"{request.kind.name} (sequence number {request.seq})"
+        hint = "is a daemon serving there?"
+        if request.kind is not Kind.HELLO:
+            hint = "raise timeout_s if the work takes longer"
+        path = self.endpoint.removeprefix("ipc://")
+        if path != self.endpoint and not os.path.exists(path):
+            hint = f"there is no socket {path}"
+        return LinkTimeout(f"no reply from {self.endpoint} to {what} within {timeout_s:g} s; {hint}")
+
+
+def _answers(reply: Reply, request: Request) -> bool:
+    """Whether a reply belongs to a request; a daemon that could not read the header answers with zeros."""
+    if reply.failure is not None and reply.failure.layer is Layer.TRANSPORT and reply.session == reply.seq == 0:
+        return True
+    same_session = reply.session == request.session or request.kind is Kind.HELLO
+    return same_session and reply.seq == request.seq and reply.kind == request.kind

@@ -1,0 +1,101 @@
+"""Register and field names of the contract, resolved once, with errors that list what there is."""
+
+from __future__ import annotations
+
+from functools import cache
+from operator import index as as_integer
+
+from tsu_contract.registers import REGISTERS, WINDOWS, Field, Register, Window, register
+from tsu_driver.errors import HostError
+
+WORD_MAX = 0xFFFFFFFF
+WRITABLE = ("rw", "w", "w1c", "pulse")
+
+FieldValue = int | str | bool
+"""A field's value: a number, a flag, or the label of an enumerated one."""
+
+
+@cache
+def find_register(name: str) -> Register:
+    """The register `name`; HostError lists the near names."""
+    try:
+        return register(name)
+    except KeyError as error:
+        raise HostError(str(error.args[0])) from None
+
+
+@cache
+def find_field(path: str) -> tuple[Register, Field]:
+    """Register and field of a path such as `SEQ.STATUS.STATE`; HostError lists the legal ones."""
+    name, _, label = path.rpartition(".")
+    if path in REGISTERS:
+        raise HostError(f"{path} is a register; name one of its fields: {', '.join(REGISTERS[path].fields)}")
+    reg = find_register(name)
+    if label not in reg.fields:
+        raise HostError(f"{name} has no field {label!r}; there are {', '.join(reg.fields)}")
+    return reg, reg.fields[label]
+
+
+@cache
+def find_window(name: str) -> Window:
+    """The window `name`; HostError lists all."""
+    if name not in WINDOWS:
+        raise HostError(f"no window {name!r}; there are {', '.join(WINDOWS)}")
+    return WINDOWS[name]
+
+
+def address_of(reg: Register, index: int) -> int:
+    """Address of element `index` of a register; HostError if it has fewer."""
+    try:
+        return reg.at(index)
+    except IndexError as error:
+        raise HostError(str(error)) from None
+
+
+def integer(value: object, what: str) -> int:
+    """`value` as an int; HostError naming `what` if it is none."""
+    try:
+        return as_integer(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise HostError(f"{what} is {value!r}; an integer expected") from None
+
+
+def field_bits(reg: Register, fields: dict[str, FieldValue]) -> tuple[int, int]:
+    """(value, mask) that set the named fields of a register; HostError says which name or value is not legal."""
+    value = mask = 0
+    for name, given in fields.items():
+        fld = reg.fields.get(name)
+        if fld is None or fld.access not in WRITABLE:
+            why = "has no field" if fld is None else "cannot be written in"
+            legal = [f.name for f in reg.fields.values() if f.access in WRITABLE]
+            raise HostError(
+                f"{reg.name} {why} {name!r}; fields to write: {', '.join(legal) or 'none'}", field=f"{reg.name}.{name}"
+            )
+        value |= field_value(reg, fld, given) << fld.low
+        mask |= fld.mask
+    return value, mask
+
+
+def field_value(reg: Register, fld: Field, given: FieldValue) -> int:
+    """A field's value as a number, checked against labels, range and width."""
+    if isinstance(given, str):
+        if given not in fld.values:
+            legal = ", ".join(fld.values) or "numbers only"
+            raise HostError(
+                f"{reg.name}.{fld.name} has no value {given!r}; there are {legal}", field=f"{reg.name}.{fld.name}"
+            )
+        return fld.values[given]
+    number = given if isinstance(given, int) else integer(given, f"{reg.name}.{fld.name}")
+    low = 0 if fld.minimum is None else fld.minimum
+    high = (1 << fld.width) - 1 if fld.maximum is None else fld.maximum
+    if not low <= number <= high:
+        raise HostError(f"{reg.name}.{fld.name} = {number} is not in {low} .. {high}", field=f"{reg.name}.{fld.name}")
+    return number
+
+
+def word(value: object, what: str) -> int:
+    """`value` as an unsigned 32-bit number; HostError naming `what` otherwise."""
+    number = integer(value, what)
+    if not 0 <= number <= WORD_MAX:
+        raise HostError(f"{what} = {number} is not in 0 .. {WORD_MAX:#x}")
+    return number

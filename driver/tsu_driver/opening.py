@@ -1,0 +1,60 @@
+"""From a URL to a chip."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+from tsu_driver.daemon import Daemon
+from tsu_driver.device import Chip
+from tsu_driver.errors import HostError, LinkError
+from tsu_driver.links import ZmqLink
+
+QUERY = {"die_seed": "--die-seed", "run_seed": "--run-seed", "threads": "--threads"}
+"""Keys of an `emu:` URL's query, and the daemon's arguments for them."""
+
+
+def open(url: str, *, timeout_s: float = 30.0) -> Chip:
+    """Open a chip and wait until it has booted.
+
+    url : `ipc://path` or `tcp://host:port` of a daemon or a board, or `emu:NAME-or-PATH` of a configuration, for which
+        a private emulator is started that ends with `close()`; `emu:NAME?die_seed=3&run_seed=7&threads=2` sets options
+    timeout_s : how long a reply may take, in seconds (starting an emulator has its own limit of 300 s)
+    HostError: the URL is not legal. LinkError: nobody answers, or not the right one. ChipFault: the chip's boot failed.
+    """
+    if not timeout_s > 0:
+        raise HostError(f"timeout_s = {timeout_s}; a positive number of seconds expected")
+    if url.startswith("emu:"):
+        daemon = Daemon(emulator_command(url))
+        return _connect(daemon.endpoint, timeout_s, daemon.close)
+    if url.startswith(("ipc://", "tcp://")):
+        return _connect(url, timeout_s, None)
+    raise HostError(f"cannot open {url!r}; a URL is ipc://path, tcp://host:port or emu:NAME-or-PATH")
+
+
+def emulator_command(url: str) -> list[str]:
+    """Program and arguments that serve an `emu:` URL."""
+    name, _, query = url.removeprefix("emu:").partition("?")
+    if not name:
+        raise HostError(f"{url!r} names no configuration; emu:NAME-or-PATH is expected")
+    command = [sys.executable, "-m", "tsu_emu", "serve", name]
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key not in QUERY:
+            raise HostError(f"{url!r} has the option {key!r}; there are {', '.join(QUERY)}")
+        if not value.isdecimal():
+            raise HostError(f"{url!r}: {key} is {value!r}; a number is expected")
+        command += [QUERY[key], value]
+    if importlib.util.find_spec("tsu_emu") is None:
+        raise LinkError(f"{url!r} needs the emulator, which is not installed: pip install tsu-emu")
+    return command
+
+
+def _connect(endpoint: str, timeout_s: float, closed: Callable[[], None] | None) -> Chip:
+    try:
+        return Chip(ZmqLink(endpoint), timeout_s=timeout_s, closed=closed)
+    except BaseException:
+        if closed is not None:
+            closed()
+        raise

@@ -1,0 +1,182 @@
+"""A session with a daemon: who we are, which request comes next, what came back in band."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tsu_contract.errors import Layer
+from tsu_contract.registers import MAP_HASH
+from tsu_contract.wire import FRAMES_MAX, Frame, Interrupt, Kind, Reply, Request
+from tsu_driver._version import __version__
+from tsu_driver.errors import LinkError, TsuError, error_of
+from tsu_driver.links import Link
+
+INTERRUPTS_KEPT = 65536
+
+
+@dataclass
+class Stats:
+    """What has gone over the link: requests of kind OPERATE, and the operations in them."""
+
+    messages: int = 0
+    operations: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the daemon takes in one message, and how many replies it keeps for requests sent again."""
+
+    operations: int
+    header_bytes: int
+    payload_bytes: int
+    cached_replies: int
+    frames: int = FRAMES_MAX
+
+    @property
+    def blocks(self) -> int:
+        """Window transfers of one direction in one message: its frames less header and records."""
+        return self.frames - 2
+
+
+@dataclass
+class Exchange:
+    """A request and, once it has come, its reply."""
+
+    request: Request
+    reply: Reply | None = None
+
+
+class InterruptLog:
+    """Interrupt events that came with replies, oldest first: iterable, indexable, emptied by `drain`.
+
+    lost : events that neither the daemon nor this log (65,536 entries) could keep
+    """
+
+    def __init__(self) -> None:
+        self._events: deque[Interrupt] = deque()
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[Interrupt]:
+        return iter(self._events)
+
+    def __getitem__(self, position: int) -> Interrupt:
+        return self._events[position]
+
+    def __repr__(self) -> str:
+        return f"InterruptLog({list(self._events)!r}, lost={self.lost})"
+
+    def drain(self) -> list[Interrupt]:
+        """All events so far; the log is empty afterwards."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def add(self, reply: Reply) -> None:
+        """Take over what a reply brought."""
+        self._events.extend(reply.interrupts)
+        self.lost += reply.interrupts_lost
+        while len(self._events) > INTERRUPTS_KEPT:
+            self._events.popleft()
+            self.lost += 1
+
+
+class Session:
+    """One session: says HELLO when made, numbers requests from 1, says BYE when closed.
+
+    timeout_s : how long a reply may take, in seconds; may be changed
+    time : chip time in cycles as the last reply gave it
+    name, boot, epoch : what HELLO says of the chip: its name, this start of the daemon, how often it was powered
+    """
+
+    def __init__(self, link: Link, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.time = 0
+        self.stats = Stats()
+        self.interrupts = InterruptLog()
+        self._link = link
+        self._pending: Exchange | None = None
+        self._closed = False
+        self._seq = 1
+        try:
+            self._hello()
+        except BaseException:
+            link.close()
+            raise
+
+    def start(self, records: NDArray[Any], payloads: tuple[Frame, ...]) -> Exchange:
+        """The next OPERATE, to be finished at once.
+
+        One that is still without a reply is finished first, so that the daemon sees no gap in the numbers.
+        """
+        self._check_open()
+        if self._pending is not None:
+            self.finish(self._pending)
+        self._pending = Exchange(Request(Kind.OPERATE, self.id, self._seq, records, payloads))
+        self._seq += 1
+        self.stats.messages += 1
+        self.stats.operations += len(records)
+        return self._pending
+
+    def finish(self, exchange: Exchange) -> Reply:
+        """Send the request and await its reply, which may report a failure.
+
+        After a LinkTimeout this may be called again: the daemon does not carry out a request twice. A request that the
+        daemon could not even read has not used up its number.
+        """
+        if exchange.reply is None:
+            self._check_open()
+            exchange.reply = self._link.call(exchange.request, self.timeout_s)
+            self._pending = None
+            failure = exchange.reply.failure
+            if failure is not None and failure.layer is Layer.TRANSPORT:
+                self._seq = exchange.request.seq
+            self._note(exchange.reply)
+        return exchange.reply
+
+    def close(self) -> None:
+        """Say BYE and close the link; a daemon that no longer answers is not waited for long."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._link.call(Request(Kind.BYE, self.id, self._seq), min(self.timeout_s, 2.0))
+        except (TsuError, OSError):
+            pass
+        finally:
+            self._link.close()
+
+    def _hello(self) -> None:
+        hello = {"client": f"tsu-driver {__version__}", "map_hash": MAP_HASH}
+        reply = self._link.call(Request(Kind.HELLO, 0, 0, body=hello), self.timeout_s)
+        if reply.failure is not None:
+            raise error_of(reply.failure)
+        body = reply.body
+        if body.get("map_hash") != MAP_HASH:
+            what = f"the daemon's is {body.get('map_hash')}, this driver's is {MAP_HASH}"
+            raise LinkError(f"register maps differ: {what}; install versions that belong together")
+        try:
+            self.id = int(body["session"])
+            self.name = str(body["name"])
+            self.boot = str(body["boot"])
+            self.epoch = int(body["epoch"])
+            limits = {"frames": FRAMES_MAX} | body["limits"]
+            self.limits = Limits(**{f.name: int(limits[f.name]) for f in fields(Limits)})
+        except (KeyError, TypeError, ValueError) as error:
+            raise LinkError(f"the daemon's HELLO lacks {error} or has it in another form: {body}") from None
+        self._note(reply)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LinkError("the chip is closed")
+
+    def _note(self, reply: Reply) -> None:
+        self.time = max(self.time, reply.t_end)
+        self.interrupts.add(reply)

@@ -1,0 +1,135 @@
+"""URLs, ZeroMQ, and private daemons as programs of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tsu_driver as tsu
+import tsu_driver.daemon
+from tsu_driver.daemon import Daemon
+from tsu_driver.opening import emulator_command
+
+PROGRAM = [sys.executable, str(Path(__file__).with_name("fake_daemon.py"))]
+
+
+@pytest.fixture(autouse=True)
+def find_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_over_ipc() -> None:
+    daemon = Daemon([*PROGRAM, "serves"])
+    directory = Path(daemon.endpoint.removeprefix("ipc://")).parent
+    assert directory.stat().st_mode & 0o777 == 0o700
+    with tsu.open(daemon.endpoint, timeout_s=5) as chip:
+        chip.program_couplings(np.zeros((9, 9)))
+        assert chip.sample(3).shape == (3, 3, 9)
+        batch = chip.batch()
+        batch.write_window("COUPLING", np.arange(24, dtype=np.int16))
+        ticket = batch.read_window("COUPLING")
+        batch.execute()
+        assert ticket.value.tolist() == list(range(24))
+    pid = daemon._process.pid
+    assert alive(pid)
+    daemon.close()
+    daemon.close()
+    assert not alive(pid)
+    assert not directory.exists()
+
+
+def test_late_replies_are_dropped() -> None:
+    daemon = Daemon([*PROGRAM, "slow"])
+    with tsu.open(daemon.endpoint, timeout_s=5) as chip:
+        chip.timeout_s = 0.05
+        batch = chip.batch()
+        ticket = batch.update("SYS.SCRATCH", VALUE=1)
+        with pytest.raises(tsu.LinkTimeout, match=r"within 0.05 s; raise timeout_s"):
+            batch.execute()
+        chip.timeout_s = 5
+        batch.execute()
+        assert ticket.value == 0
+        assert [chip.read_register(r) for r in ("SYS.SCRATCH", "SYS.BOOT.STAGE", "SYS.SCRATCH")] == [1, 2, 1]
+    daemon.close()
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with pytest.raises(tsu.LinkTimeout, match=f"HELLO .* there is no socket {tmp_path}/none"):
+        tsu.open(f"ipc://{tmp_path}/none", timeout_s=0.05)
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("error", "did not start: no configuration 'nope'"),
+        ("dies", r"ended with code 3 before it was ready; it said last: compiling \(1/2\)"),
+        ("hangs", r"not ready within 0.5 s; it said last: compiling \(1/2\)"),
+    ],
+)
+def test_daemons_that_do_not_start(monkeypatch: pytest.MonkeyPatch, mode: str, message: str) -> None:
+    monkeypatch.setattr(tsu_driver.daemon, "STOP_TIMEOUT_S", 0.5)
+    with pytest.raises(tsu.LinkError, match=message):
+        Daemon([*PROGRAM, mode], timeout_s=0.5 if mode == "hangs" else 30)
+
+
+def test_daemon_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tsu_driver.daemon, "STOP_TIMEOUT_S", 0.2)
+    daemon = Daemon([*PROGRAM, "lingers"])
+    pid = daemon._process.pid
+    daemon.close()
+    assert not alive(pid)
+
+
+def test_progress_of_slow_starts_only(capfd: pytest.CaptureFixture[str]) -> None:
+    Daemon([*PROGRAM, "serves"]).close()
+    assert capfd.readouterr().err == ""
+    Daemon([*PROGRAM, "compiles"]).close()
+    assert capfd.readouterr().err == "tsu: compiling (2/2)\n"
+
+
+def test_daemon_ends_with_its_owner(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    source = (
+        "import os, sys; from tsu_driver.daemon import Daemon; d = Daemon(sys.argv[2:]);"
+        "open(sys.argv[1], 'w').write(str(d._process.pid)); os._exit(0)"
+    )
+    os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", source, str(note), *PROGRAM, "serves"])
+    pid = int(note.read_text())
+    for _ in range(100):
+        if not alive(pid) or "Z" in Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1][:3]:
+            return
+        time.sleep(0.05)
+    pytest.fail("the daemon outlived its owner")
+
+
+def test_emulator_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    command = emulator_command("emu:my chips/a.toml?die_seed=3&threads=2")
+    assert command[1:] == ["-m", "tsu_emu", "serve", "my chips/a.toml", "--die-seed", "3", "--threads", "2"]
+    for url, message in (
+        ("emu:x?seed=3", "has the option 'seed'; there are die_seed, run_seed, threads"),
+        ("emu:x?threads=two", "threads is 'two'; a number"),
+        ("emu:", "names no configuration"),
+        ("http://x", "a URL is ipc://path, tcp://host:port or emu:NAME"),
+    ):
+        with pytest.raises(tsu.HostError, match=message):
+            tsu.open(url)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(tsu.LinkError, match="pip install tsu-emu"):
+        tsu.open("emu:x")
+    with pytest.raises(tsu.HostError, match="timeout_s = 0"):
+        tsu.open("emu:x", timeout_s=0)

@@ -1,0 +1,165 @@
+"""DACs, fields and the flip decision; docs/arithmetic.md, "DACs", "Fields" and "Flip". Python floats are float64."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsu_emu.config import ChipConfig
+from tsu_emu.config import Dac as DacConfig
+
+from . import noise
+from .topology import Graph
+
+EXP2 = tuple(
+    np.float32(float.fromhex(text))
+    for text in (
+        "0x1.41fbbcp-13", "0x1.5f3e52p-10", "0x1.3b2d4cp-7", "0x1.c6aee8p-5", "0x1.ebfbdcp-3", "0x1.62e430p-1",
+        "0x1p+0",
+    )
+)  # fmt: skip
+"""Coefficients of 2^f from the highest power."""
+
+HALF = np.float32(0.5)
+LIMIT = np.float32(126.0)
+FULL = np.float32(16777216.0)
+
+
+class Dac:
+    """One segmented DAC with its errors."""
+
+    def __init__(self, config: DacConfig, signed: bool, seed: int, stream: int, element: int) -> None:
+        self.bits = config.bits
+        self.binary = config.bits - config.thermometer_bits
+        self.signed = signed
+        self.full_scale = config.full_scale
+        self.lsb = config.full_scale / 2 ** (config.bits - 1 if signed else config.bits)
+        units = self.binary + 2**config.thermometer_bits - 1
+        weights = [self._weight(config, seed, stream, element, k) for k in range(units)]
+        total = 0.0
+        for weight in weights:
+            total = total + weight
+        scale = (self.lsb * (2**config.bits - 1)) / total
+        self.stored = [float(np.float32(weight * scale)) for weight in weights]
+        self.offset, self.gain = 0.0, 1.0
+        if config.offset_sigma_lsb:
+            self.offset = (config.offset_sigma_lsb * self.lsb) * noise.die_draw(seed, stream, element, units)
+        if config.gain_sigma:
+            self.gain = 1.0 + config.gain_sigma * noise.die_draw(seed, stream, element, units + 1)
+
+    def _weight(self, config: DacConfig, seed: int, stream: int, element: int, k: int) -> float:
+        nominal = float(2 ** min(k, self.binary))
+        if not config.element_sigma:
+            return nominal
+        xi = noise.die_draw(seed, stream, element, k)
+        return max(nominal + (config.element_sigma * math.sqrt(nominal)) * xi, 0.0)
+
+    def on(self, code: int) -> list[int]:
+        """Elements that a code turns on, ascending."""
+        n = code + 2 ** (self.bits - 1) if self.signed else code
+        binary = [k for k in range(self.binary) if n >> k & 1]
+        return binary + [self.binary + j for j in range(n >> self.binary)]
+
+    def output(self, code: int) -> float:
+        acc = 0.0
+        for k in self.on(code):
+            acc = acc + self.stored[k]
+        if self.signed:
+            acc = acc - self.full_scale
+        return self.offset + self.gain * acc
+
+    @property
+    def bound(self) -> float:
+        return abs(self.offset) + abs(self.gain) * self.full_scale
+
+
+@dataclass(frozen=True)
+class Analog:
+    """Every device of the die.
+
+    alpha, delta : slope and offset of each p-bit
+    kappa : gain of each coupler
+    k : the grid is 2^-k
+    """
+
+    coupling: list[Dac]
+    bias: list[Dac]
+    temperature: Dac
+    kappa: list[float]
+    alpha: list[float]
+    delta: list[float]
+    k: int
+
+    def coupling_field(self, e: int, target: int, code: int) -> int:
+        """What coupler e adds to the field of its cell for a spin of +1, on the grid."""
+        return to_grid(self.alpha[target] * (self.kappa[e] * self.coupling[e].output(code)), self.k)
+
+    def bias_field(self, i: int, code: int) -> int:
+        """Bias of cell i, on the grid."""
+        return to_grid(self.alpha[i] * (self.bias[i].output(code) + self.delta[i]), self.k)
+
+    def slope(self, tdac: int, multiplier: int) -> np.float32:
+        """c_p of a plane whose PLANE_TEMP is `multiplier`."""
+        t = max(self.temperature.output(tdac), self.temperature.lsb / 2)
+        return np.float32(((-2.8853900817779268 * 2.0**-self.k) / t) / (multiplier / 4096))
+
+
+def to_grid(value: float, k: int) -> int:
+    return round(value * 2.0**k)
+
+
+def choose_grid(bounds: list[float], cells: int) -> int:
+    """The greatest k that keeps every field an exact float32 integer."""
+    r = max(bounds)
+    k = 16
+    while r * 2.0**k > 2**24 - cells - 1:
+        k -= 1
+    return k
+
+
+def build_analog(config: ChipConfig, graph: Graph) -> Analog:
+    """The die of a configuration."""
+    seed = config.seeds.die
+
+    def spread(nominal: float, sigma: float, stream: int, element: int, sub: int) -> float:
+        return nominal + sigma * noise.die_draw(seed, stream, element, sub) if sigma else nominal
+
+    couplers, cells = range(len(graph.source)), range(graph.cells)
+    coupling = [Dac(config.coupling.dac, True, seed, noise.COUPLING_DAC, e) for e in couplers]
+    bias = [Dac(config.bias.dac, True, seed, noise.BIAS_DAC, i) for i in cells]
+    temperature = Dac(config.temperature.dac, False, seed, noise.TEMPERATURE_DAC, 0)
+    kappa = [spread(1.0, config.coupling.gain_sigma, noise.COUPLER_GAIN, e, 0) for e in couplers]
+    alpha = [spread(1.0, config.pbit.slope_sigma, noise.PBIT, i, 0) for i in cells]
+    delta = [spread(0.0, config.pbit.offset_sigma_kt, noise.PBIT, i, 1) for i in cells]
+    bounds = []
+    for i in cells:
+        bound = abs(alpha[i]) * (bias[i].bound + abs(delta[i]))
+        for e in range(graph.row[i], graph.row[i + 1]):
+            bound = bound + abs(alpha[i]) * (abs(kappa[e]) * coupling[e].bound)
+        bounds.append(bound)
+    return Analog(coupling, bias, temperature, kappa, alpha, delta, choose_grid(bounds, graph.cells))
+
+
+def flip_threshold(c: np.float32, field: int) -> int:
+    """The least 24-bit v that no longer gives +1; for tests of other implementations of `decide`."""
+    low, high = 0, 1 << 24
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if decide(c, field, middle << 8) > 0 else (low, middle)
+    return low
+
+
+def decide(c: np.float32, field: int, word: int) -> int:
+    """The new spin of a cell: float32 after every operation."""
+    x = c * np.float32(field)
+    x = min(max(x, -LIMIT), LIMIT)
+    n = np.floor(x + HALF)
+    f = x - n
+    q = EXP2[0]
+    for coefficient in EXP2[1:]:
+        q = q * f + coefficient
+    y = q * np.float32(2.0 ** int(n))
+    v = np.float32(word >> 8)
+    return 1 if v * y + v < FULL else -1

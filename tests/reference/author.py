@@ -1,0 +1,324 @@
+"""Random lists of legal operations."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from tsu_contract.capabilities import Capabilities
+from tsu_contract.program import Opcode
+from tsu_contract.registers import REGISTERS, WINDOWS
+from tsu_emu.config import ChipConfig
+
+from .operations import OperationList
+from .programs import random_instruction, random_program
+from .registers import capabilities_of
+from .topology import build_graph
+
+PERIODS = (1, 1, 1, 2, 3, 5)
+STATES = (2, 3, 4)
+READ_OFTEN = (
+    "SEQ.STATUS", "SEQ.STATUS", "SEQ.PC", "SEQ.SWEEPS_LEFT", "FABRIC.STATUS", "FABRIC.SWEEP", "SYS.CYCLE", "SYS.ERROR",
+    "IRQ.PENDING", "CORR.COUNT", "TEMP.TDAC", "SYS.SCRATCH", "CORR.CTRL",
+)  # fmt: skip
+
+
+class Author:
+    """Writes random operations and keeps an upper bound of the chip time they take."""
+
+    def __init__(self, rng: random.Random, config: ChipConfig) -> None:
+        self.rng = rng
+        self.config = config
+        self.capabilities = capabilities_of(config, build_graph(config))
+        self.list = OperationList()
+        self.cuts: list[int] = []
+        self.pace = min(self.capabilities.sweep_time(self.capabilities.planes, False), 400)
+
+    def cycles(self) -> int:
+        """No run of this list takes longer."""
+        t = self.config.timing
+        each = t.issue + 2 * t.access + t.return_ + t.burst_setup
+        worst = max(t.beat, t.dac_beat, t.scan_beat, 1)
+        rows = self.list.rows
+        return t.write_buffer + len(rows) * each + sum(row[6] * (worst if row[0] in (4, 5) else 1) + worst for row in rows)
+
+    # Values.
+
+    def existing_planes(self, index: int) -> int:
+        return sum(1 << k for k in range(32) if 32 * index + k < self.capabilities.planes)
+
+    def plane_word(self, index: int) -> int:
+        """Random planes of word `index` of a plane set."""
+        exist = self.existing_planes(index)
+        return self.rng.choice((0, exist, exist, self.rng.getrandbits(32) & exist))
+
+    def elements(self, window: str, count: int) -> list[int]:
+        """Random legal elements of a window."""
+        rng, limits = self.rng, self.capabilities.limits(WINDOWS[window])
+        if window == "PLANE_TEMP":
+            return [rng.choice((1, 4096, 4096, 65535, rng.randint(1, 65535), rng.randint(1000, 16000))) for _ in range(count)]
+        if window == "CLAMP_MASK":
+            return [rng.getrandbits(32) & rng.getrandbits(32) if rng.random() < 0.5 else 0 for _ in range(count)]
+        if limits is None:
+            return [rng.getrandbits(32) for _ in range(count)]
+        return [rng.choice((0, limits[0], limits[1], rng.randint(*limits), rng.randint(*limits))) for _ in range(count)]
+
+    def window_bytes(self, window: str, first: int, words: int) -> bytes:
+        """Random content of words of a window; what pads it to whole words is 0."""
+        dtype = WINDOWS[window].dtype
+        per_word = max(1, 4 // dtype.itemsize)
+        total = int(np.prod(self.capabilities.shape(WINDOWS[window])))
+        count = min(words * per_word, total - first * per_word)
+        packed = np.array(self.elements(window, count), dtype).tobytes()
+        return packed + bytes(4 * words - len(packed))
+
+    # Operations.
+
+    def write_program(self) -> None:
+        rng, size = self.rng, self.capabilities.program_words
+        first = 0 if rng.random() < 0.9 else rng.randrange(size)
+        program = random_program(rng, self.capabilities, size - first)
+        self.list.write_burst("PROGRAM", 2 * first, np.array(program, "<u8").tobytes())
+
+    def write_program_word(self) -> None:
+        word = self.rng.randrange(2 * self.capabilities.program_words)
+        opcode, operand = random_instruction(self.rng, self.capabilities.temp_bits)
+        self.list.write_word("PROGRAM", word, int(opcode) << 24 if word % 2 else operand)
+
+    def write_window(self) -> None:
+        window = self.rng.choice(("COUPLING", "COUPLING", "BIAS", "BIAS", "CLAMP_MASK", "CLAMP_VALUE", "PLANE_TEMP"))
+        total = self.capabilities.words(WINDOWS[window])
+        if not total:
+            return
+        first = self.rng.randrange(total)
+        if self.rng.random() < 0.5:
+            self.list.write_word(window, first, int.from_bytes(self.window_bytes(window, first, 1), "little"))
+        else:
+            words = self.rng.randint(1, total - first)
+            self.list.write_burst(window, first, self.window_bytes(window, first, words))
+
+    def read_window(self) -> None:
+        window = self.rng.choice(("SPIN", "SPIN", "CORR_PAIR", "CORR_MEAN", "CLAMP_MASK", "PLANE_TEMP", "COUPLING", "PROGRAM"))
+        total = self.capabilities.words(WINDOWS[window])
+        if not total:
+            return
+        first = self.rng.randrange(total)
+        if self.rng.random() < 0.4:
+            self.list.read_word(window, first)
+        else:
+            self.list.read_burst(window, first, self.rng.randint(1, total - first))
+
+    def fill_window(self, window: str) -> None:
+        words = self.capabilities.words(WINDOWS[window])
+        if words:
+            self.list.write_burst(window, 0, self.window_bytes(window, 0, words))
+
+    def read_register(self) -> None:
+        name = self.rng.choice(READ_OFTEN)
+        self.list.read(name)
+        if REGISTERS[name].words == 2 and self.rng.random() < 0.7:
+            self.list.read(name, high=True)
+
+    def control(self) -> None:
+        self.list.write("SEQ.CTRL", self.rng.choice((1, 1, 1, 1, 2, 2, 2, 4, 4, 3, 5, 6, 7, 0)))
+
+    def write_pc(self) -> None:
+        size = self.capabilities.program_words
+        self.list.write("SEQ.PC", self.rng.choice((0, 0, self.rng.randrange(size), self.rng.randrange(size), size, 65535)))
+
+    def write_planes(self) -> None:
+        name = self.rng.choice(("FABRIC.PLANE_ENABLE", "FABRIC.PLANE_ENABLE", "CORR.DATA_PLANES", "CORR.FREE_PLANES"))
+        index = self.rng.randrange((self.capabilities.planes + 31) // 32)
+        value = self.plane_word(index)
+        if not value and self.rng.random() < 0.6:
+            value = self.plane_word(index)
+        if self.rng.random() < 0.3:
+            self.list.rmw(name, value, self.existing_planes(index), index)
+        else:
+            self.list.write(name, value, index)
+
+    def write_correlator(self) -> None:
+        rng = self.rng
+        match rng.randrange(5):
+            case 0:
+                self.list.write("CORR.CTRL", rng.choice((1, 1, 0, 2, 3, 4, 5, 6, 7, 7)))
+            case 1:
+                mask = rng.randint(1, 7)
+                self.list.rmw("CORR.CTRL", rng.randrange(8) & mask, mask)
+            case 2:
+                self.list.write("CORR.PERIOD", rng.choice((*PERIODS, 65535)))
+            case 3:
+                self.list.write("CORR.ALPHA_DATA", rng.choice((1, 65536, rng.randint(1, 65536))))
+            case _:
+                self.list.rmw("CORR.ALPHA_FREE", rng.choice((1, 65536, rng.randint(1, 65536))), 0x1FFFF)
+
+    def write_interrupts(self) -> None:
+        rng = self.rng
+        match rng.randrange(5):
+            case 0:
+                self.list.write("IRQ.PENDING", rng.randrange(32))
+            case 1:
+                mask = rng.randint(1, 31)
+                self.list.rmw("IRQ.PENDING", rng.randrange(32) & mask, mask)
+            case 2:
+                self.list.write("IRQ.ENABLE", rng.choice((31, 31, rng.randrange(32))))
+            case 3:
+                self.list.write("IRQ.TEST", rng.choice((1 << rng.randrange(5), rng.randrange(32))))
+            case _:
+                self.list.write("SYS.ERROR", rng.randrange(4))
+
+    def write_other(self) -> None:
+        rng = self.rng
+        if rng.random() < 0.5:
+            most = 2**self.capabilities.temp_bits - 1
+            self.list.write("TEMP.TDAC", rng.choice((1, most, rng.randint(1, most), rng.randint(1, most))))
+        elif rng.random() < 0.5:
+            self.list.rmw("SYS.SCRATCH", rng.getrandbits(32), 0xFFFFFFFF)
+        else:
+            self.list.write("SYS.SCRATCH", rng.getrandbits(32))
+
+    def wait(self) -> None:
+        rng = self.rng
+        most = rng.choice((0, rng.randint(0, 10), 2 * self.pace, rng.randint(0, 5 * self.pace), rng.randint(20, 300)))
+        name, value, mask = rng.choice(
+            (
+                ("SEQ.STATUS", rng.choice(STATES), 0xFF),
+                ("SEQ.STATUS", rng.choice((2, 3)), 0xFF),
+                ("FABRIC.STATUS", rng.choice((1, 1, 0)), 1),
+                ("IRQ.PENDING", 2, 2),
+                ("SEQ.SWEEPS_LEFT", rng.randint(0, 2), 0xFFFFFFFF),
+                ("FABRIC.SWEEP", rng.randrange(4), 3),
+                ("CORR.COUNT", rng.randrange(4), 3),
+                ("SEQ.PC", rng.randrange(8), 7),
+            )
+        )
+        self.list.wait(name, value, mask, most)
+        self.cut(0.7)
+
+    def cut(self, probability: float) -> None:
+        """End a message here: what follows a WAIT that times out in the same message is lost."""
+        if self.rng.random() < probability:
+            self.cuts.append(len(self.list.rows))
+
+    def pass_time(self) -> None:
+        rng = self.rng
+        match rng.randrange(4):
+            case 0:
+                self.list.fence()
+            case 1:
+                self.list.delay_until(rng.randint(0, self.cycles() + 20))
+            case _:
+                self.list.delay(
+                    rng.choice((0, 1, rng.randint(0, 20), rng.randint(0, 2 * self.pace), rng.randint(0, 6 * self.pace)))
+                )
+
+    def reset(self) -> None:
+        self.list.write("SYS.CTRL", 1)
+
+    def restart(self) -> None:
+        """Run from the program's start, whatever went before, and let it run for a while."""
+        if self.rng.random() < 0.3:
+            self.reset()
+            self.write_planes()
+            self.list.write("CORR.CTRL", 1)
+            self.list.write("IRQ.ENABLE", 31)
+        else:
+            self.list.write("SEQ.CTRL", 2)
+            self.list.wait("SEQ.STATUS", 3, 0xFF, 2 * self.pace)
+            self.cut(0.9)
+        if self.rng.random() < 0.5:
+            self.write_program()
+        self.list.write("SEQ.PC", 0)
+        self.list.write("SEQ.CTRL", self.rng.choice((1, 1, 1, 4)))
+        self.list.delay(self.rng.randint(0, 5 * self.pace))
+
+    def pause(self) -> None:
+        """Pause a program, look, go on."""
+        self.list.write("SEQ.CTRL", 2)
+        self.list.delay(self.rng.randint(0, 2 * self.pace))
+        if self.rng.random() < 0.5:
+            self.write_window()
+        self.list.write("SEQ.CTRL", self.rng.choice((1, 1, 4)))
+
+    def settle(self) -> None:
+        """A program that waits for the DACs, and writes that disturb them."""
+        size = min(self.capabilities.program_words, 4)
+        words = [Opcode.WAIT_SETTLE, Opcode.RUN, Opcode.WAIT_SETTLE, Opcode.HALT][:size]
+        program = [word << 56 | (word == Opcode.RUN) for word in words]
+        self.list.write_burst("PROGRAM", 0, np.array(program, "<u8").tobytes())
+        self.list.write("SEQ.PC", 0)
+        for _ in range(self.rng.randint(1, 3)):
+            word = self.rng.randrange(self.capabilities.words(WINDOWS["BIAS"]))
+            self.list.write_word("BIAS", word, int.from_bytes(self.window_bytes("BIAS", word, 1), "little"))
+            self.list.write("SEQ.CTRL", self.rng.choice((0, 1, 1)))
+            self.list.delay(self.rng.randint(0, 1 + self.config.timing.settle))
+        self.list.read("FABRIC.STATUS")
+
+    def set_up(self) -> None:
+        """Codes, temperatures, roles and a program, so that most scenarios do something."""
+        self.fill_window("COUPLING")
+        self.fill_window("BIAS")
+        if self.rng.random() < 0.5:
+            self.fill_window("CLAMP_MASK")
+            self.fill_window("CLAMP_VALUE")
+        if self.rng.random() < 0.5:
+            self.fill_window("PLANE_TEMP")
+        self.write_program()
+        for index in range((self.capabilities.planes + 31) // 32):
+            self.list.write("CORR.DATA_PLANES", self.plane_word(index), index)
+            self.list.write("CORR.FREE_PLANES", self.plane_word(index), index)
+        self.list.write("CORR.CTRL", self.rng.choice((0, 1, 1, 1)))
+        self.list.write("CORR.PERIOD", self.rng.choice(PERIODS))
+        self.list.write("CORR.ALPHA_DATA", self.rng.choice((65536, self.rng.randint(1, 65536))))
+        self.list.write("IRQ.ENABLE", self.rng.choice((31, 31, self.rng.randrange(32))))
+        self.cut(1.0)
+        self.list.write("SEQ.CTRL", 1)
+
+    def act(self) -> None:
+        """One random operation, sometimes two."""
+        acts = {
+            self.read_register: 22, self.control: 12, self.wait: 12, self.pass_time: 12, self.write_window: 10,
+            self.read_window: 8, self.write_planes: 5, self.write_correlator: 6, self.write_interrupts: 7,
+            self.write_other: 5, self.write_pc: 5, self.write_program: 2, self.write_program_word: 2, self.reset: 1,
+            self.restart: 10, self.pause: 6, self.settle: 3,
+        }  # fmt: skip
+        self.rng.choices(list(acts), list(acts.values()))[0]()
+
+
+def read_out(capabilities: Capabilities, idle_gap: int) -> OperationList:
+    """Everything the host can read: state as it is, then after a RESET and a STROBE; then `idle_gap` cycles."""
+    out = OperationList()
+    for name in READ_OFTEN:
+        out.read(name)
+    for window in ("SPIN", "CORR_PAIR", "CORR_MEAN"):
+        _read_whole(out, capabilities, window)
+    out.write("SYS.CTRL", 1)
+    for name, reg in REGISTERS.items():
+        if not reg.mask("r", "rw", "w1c"):
+            continue
+        for index in range(reg.count):
+            for half in range(reg.words):
+                out.read(name, index, bool(half))
+    out.write("CORR.CTRL", 4)
+    for window in WINDOWS:
+        _read_whole(out, capabilities, window)
+    out.write_burst("PROGRAM", 0, np.array([Opcode.STROBE << 56, Opcode.HALT << 56], "<u8").tobytes())
+    out.write("SEQ.CTRL", 1)
+    out.wait("SEQ.STATUS", 2, 0xFF, 10_000)
+    _read_whole(out, capabilities, "SPIN")
+    out.wait("FABRIC.STATUS", 1, 1, 10_000)
+    if idle_gap:
+        out.delay(idle_gap)
+        out.read("SYS.CYCLE", high=True)
+        out.read("SYS.CYCLE")
+        out.read("SYS.CYCLE", high=True)
+        out.delay_until(idle_gap + 1)
+    out.read("SYS.CYCLE")
+    return out
+
+
+def _read_whole(out: OperationList, capabilities: Capabilities, window: str) -> None:
+    words = capabilities.words(WINDOWS[window])
+    if words and window != "TOPO_POSITION":
+        out.read_burst(window, 0, words)

@@ -1,0 +1,118 @@
+"""Random small chips, as plain data."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tsu_emu.config import parse
+
+from .topology import build_graph
+
+FLIPS_PER_CYCLE = 4
+
+
+def _sigma(rng: random.Random, most: float) -> float:
+    return 0.0 if rng.random() < 0.4 else rng.choice((most, rng.uniform(0, most), most / 10))
+
+
+def _dac(rng: random.Random, bits_min: int, fine: bool) -> dict[str, Any]:
+    """`fine` full scales are a few hundred steps of the finest grid, so that one step of a field changes flips."""
+    bits = rng.randint(bits_min, 12)
+    return {
+        "bits": bits,
+        "thermometer_bits": rng.randint(0, min(bits, 6)),
+        "full_scale": rng.uniform(0.0005, 0.01) if fine else rng.choice((0.5, 1.0, 2.0, 4.0, rng.uniform(0.05, 9.0))),
+        "element_sigma": _sigma(rng, 0.2),
+        "gain_sigma": _sigma(rng, 0.2),
+        "offset_sigma_lsb": _sigma(rng, 16.0),
+    }
+
+
+def _edges(rng: random.Random) -> dict[str, Any]:
+    cells = rng.randint(1, 12)
+    density = rng.choice((0.0, 0.15, 0.2, 0.2, 0.3, 0.6))
+    pairs = [rng.sample((i, j), 2) for i in range(cells) for j in range(i) if rng.random() < density]
+    rng.shuffle(pairs)
+    return {"kind": "edges", "cells": cells, "pairs": pairs}
+
+
+def _grid(rng: random.Random) -> dict[str, Any]:
+    width = rng.randint(1, 6)
+    choices = ((1, 0), (0, 1), (1, 1), (1, 2), (2, 1), (2, 0), (3, 0))
+    rules = rng.sample(choices, rng.choice((1, 1, 2, 3)))
+    return {"kind": "grid", "width": width, "height": rng.randint(1, 12 // width), "rules": [list(r) for r in rules]}
+
+
+def _topology(rng: random.Random) -> dict[str, Any]:
+    match rng.randrange(4):
+        case 0:
+            return {"kind": "dense", "cells": rng.randint(1, 8)}
+        case 1:
+            return {"kind": "bipartite", "visible": rng.randint(1, 6), "hidden": rng.randint(1, 6)}
+        case 2:
+            return _grid(rng)
+    return _edges(rng)
+
+
+def _planes(rng: random.Random) -> int:
+    low, high = rng.choices(((1, 4), (5, 31), (32, 32), (33, 63), (64, 64), (65, 70)), (50, 18, 6, 12, 4, 10))[0]
+    return rng.randint(low, high)
+
+
+def _timing(rng: random.Random) -> dict[str, int]:
+    most = rng.choice((0, 1, 3, 10))
+    names = (
+        "issue",
+        "access",
+        "return",
+        "burst_setup",
+        "beat",
+        "dac_beat",
+        "scan_beat",
+        "colour",
+        "slot",
+        "correlate",
+        "strobe",
+    )
+    timing = {name: rng.randint(0, most) for name in names}
+    timing["slot"] = min(timing["slot"], 3)
+    timing["write_buffer"] = rng.choice((0, 1, rng.randint(0, 40), 200))
+    timing["instruction"] = rng.randint(1, 1 + most)
+    timing["sweep"] = rng.randint(1, 1 + most)
+    timing["settle"] = rng.choice((0, 1, rng.randint(0, 60), 300))
+    return timing
+
+
+def random_config(rng: random.Random) -> dict[str, Any]:
+    """A chip small enough for the reference; its sweeps are slow enough for FLIPS_PER_CYCLE."""
+    fine = rng.random() < 0.2
+    fabric = {"planes": _planes(rng), "topology": _topology(rng)}
+    if rng.random() < 0.05:
+        width = rng.randint(5, 9)
+        rules = [[1, 0]] if rng.random() < 0.5 else [[1, 0], [1, 1]]
+        fabric = {
+            "planes": rng.randint(1, 4),
+            "topology": {"kind": "grid", "width": width, "height": 8, "rules": rules},
+        }
+    config: dict[str, Any] = {
+        "name": "random",
+        "seeds": {"die": rng.getrandbits(64), "run": rng.getrandbits(64)},
+        "clock": {"hz": rng.randint(1, 2**32 - 1)},
+        "fabric": fabric,
+        "coupling": {"dac": _dac(rng, 4, fine), "gain_sigma": _sigma(rng, 0.5)},
+        "bias": {"dac": _dac(rng, 4, fine)},
+        "pbit": {"slope_sigma": _sigma(rng, 0.5), "offset_sigma_kt": _sigma(rng, 0.002 if fine else 1.0)},
+        "temperature": {"dac": _dac(rng, 8, fine)},
+        "sequencer": {
+            "program_words": rng.choice((rng.randint(2, 6), rng.randint(6, 24), rng.randint(6, 24))),
+            "loop_depth": rng.randint(1, 4),
+        },
+        "timing": _timing(rng),
+    }
+    parsed = parse(config)
+    graph, timing, planes = build_graph(parsed), config["timing"], parsed.fabric.planes
+    needed = graph.cells * planes // FLIPS_PER_CYCLE
+    phases = graph.colours * (timing["colour"] + planes * timing["slot"])
+    timing["sweep"] = max(timing["sweep"], needed - phases)
+    return config

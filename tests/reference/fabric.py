@@ -1,0 +1,185 @@
+"""The array of spins, its codes and clamps, the phases of a sweep, and the correlator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsu_emu.config import ChipConfig
+
+from . import noise
+from .analog import build_analog, decide
+from .topology import Graph
+
+PLANE_WORDS = 8
+"""Words of a set of planes."""
+
+
+def planes_of(words: list[int], planes: int) -> set[int]:
+    """The planes that a set's words name."""
+    return {p for p in range(planes) if words[p // 32] >> p % 32 & 1}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a sweep takes at its start and keeps to its end."""
+
+    planes: list[int]
+    slope: dict[int, np.float32]
+    clamped: dict[int, set[int]]
+
+
+class Fabric:
+    """Spins and everything that acts on them."""
+
+    def __init__(self, config: ChipConfig, graph: Graph) -> None:
+        self.graph = graph
+        self.settle_cycles = config.timing.settle
+        self.planes = config.fabric.planes
+        self.cell_words = (graph.cells + 31) // 32
+        self.seed = config.seeds.run
+        self.analog = build_analog(config, graph)
+        words = self.planes * self.cell_words
+        self.coupling = [0] * len(graph.source)
+        self.bias = [0] * graph.cells
+        self.plane_temp = [4096] * self.planes
+        self.clamp_mask = [0] * words
+        self.clamp_value = [0] * words
+        self.spin_window = [0] * words
+        self.enable = self.every_plane()
+        self.tdac = 64
+        self.sweep = 0
+        self.settle_at: int | None = None
+        self.taken: Taken | None = None
+        self.flips = 0
+        self.spins = [[self._first_spin(p, i) for i in range(graph.cells)] for p in range(self.planes)]
+        self.coupling_field = [self.analog.coupling_field(e, graph.target[e], 0) for e in range(len(graph.source))]
+        self.bias_field = [self.analog.bias_field(i, 0) for i in range(graph.cells)]
+
+    def every_plane(self) -> list[int]:
+        return [sum(1 << p % 32 for p in range(self.planes) if p // 32 == w) for w in range(PLANE_WORDS)]
+
+    def _first_spin(self, plane: int, cell: int) -> int:
+        word = noise.spin_word(self.seed, noise.POWER_ON, self.graph.rank[cell], plane, 0)
+        return 1 if word >> 31 else -1
+
+    def write_coupling(self, codes: list[int], now: int) -> None:
+        for e, code in enumerate(codes):
+            if code != self.coupling[e]:
+                self.coupling_field[e] = self.analog.coupling_field(e, self.graph.target[e], code)
+        self.coupling = codes
+        self._disturb(now)
+
+    def write_bias(self, codes: list[int], now: int) -> None:
+        for i, code in enumerate(codes):
+            if code != self.bias[i]:
+                self.bias_field[i] = self.analog.bias_field(i, code)
+        self.bias = codes
+        self._disturb(now)
+
+    def _disturb(self, now: int) -> None:
+        self.settle_at = now + self.settle_cycles
+        self.settle(now)
+
+    def settle(self, now: int) -> None:
+        """The edge at which the DACs have settled, if it is due."""
+        if self.settle_at is not None and self.settle_at <= now:
+            self.settle_at = None
+
+    @property
+    def settled(self) -> bool:
+        return self.settle_at is None
+
+    def strobe(self) -> None:
+        for p, row in enumerate(self.spins):
+            for w in range(self.cell_words):
+                chunk = row[32 * w : 32 * w + 32]
+                self.spin_window[p * self.cell_words + w] = sum(1 << k for k, spin in enumerate(chunk) if spin > 0)
+
+    def _clamp_bit(self, words: list[int], plane: int, cell: int) -> int:
+        return words[plane * self.cell_words + cell // 32] >> cell % 32 & 1
+
+    def begin_sweep(self) -> int:
+        """Take planes, temperatures and clamps, drive the clamped spins; returns the number of enabled planes."""
+        planes = sorted(planes_of(self.enable, self.planes))
+        slope = {p: self.analog.slope(self.tdac, self.plane_temp[p]) for p in planes}
+        cells = range(self.graph.cells)
+        clamped = {p: {i for i in cells if self._clamp_bit(self.clamp_mask, p, i)} for p in planes}
+        for p in planes:
+            for i in clamped[p]:
+                self.spins[p][i] = 1 if self._clamp_bit(self.clamp_value, p, i) else -1
+        self.taken = Taken(planes, slope, clamped)
+        return len(planes)
+
+    def colour_phase(self, colour: int) -> None:
+        """Update every free cell of a colour in the planes of this sweep."""
+        taken = self.sweep_under_way
+        for p in taken.planes:
+            for i in range(self.graph.cells):
+                if self.graph.colour[i] == colour and i not in taken.clamped[p]:
+                    word = noise.spin_word(self.seed, noise.FLIPS, self.graph.rank[i], p, self.sweep)
+                    self.spins[p][i] = decide(taken.slope[p], self.field(p, i), word)
+                    self.flips += 1
+
+    def field(self, plane: int, cell: int) -> int:
+        """Field of a cell in units of the grid."""
+        total = self.bias_field[cell]
+        for e in range(self.graph.row[cell], self.graph.row[cell + 1]):
+            total += self.coupling_field[e] * self.spins[plane][self.graph.source[e]]
+        return total
+
+    @property
+    def sweep_under_way(self) -> Taken:
+        assert self.taken is not None
+        return self.taken
+
+    def end_sweep(self) -> None:
+        self.taken = None
+        self.sweep += 1
+
+
+class Correlator:
+    """Accumulators of both roles; role 0 is data, role 1 is free."""
+
+    def __init__(self, graph: Graph, planes: int) -> None:
+        self.pairs = graph.pairs
+        self.cells = graph.cells
+        self.planes = planes
+        self.reset()
+        self.clear()
+        self.latch()
+
+    def reset(self) -> None:
+        """Registers to their reset values."""
+        self.enable = 0
+        self.period = 1
+        self.alpha = [65536, 65536]
+        self.count = 0
+        self.role_planes = [[0] * PLANE_WORDS, [0] * PLANE_WORDS]
+
+    def clear(self) -> None:
+        self.pair = [[0] * len(self.pairs) for _ in range(2)]
+        self.mean = [[0] * self.cells for _ in range(2)]
+        self.count = 0
+
+    def latch(self) -> None:
+        self.pair_window = [value for row in self.pair for value in row]
+        self.mean_window = [value for row in self.mean for value in row]
+
+    def update(self, spins: list[list[int]], enabled: list[int]) -> None:
+        for role in range(2):
+            members = planes_of(self.role_planes[role], self.planes) & set(enabled)
+            if not members:
+                continue
+            for index, (i, j) in enumerate(self.pairs):
+                x = sum(spins[p][i] * spins[p][j] for p in members)
+                self.pair[role][index] = self._moved(self.pair[role][index], x, self.alpha[role])
+            for i in range(self.cells):
+                x = sum(spins[p][i] for p in members)
+                self.mean[role][i] = self._moved(self.mean[role][i], x, self.alpha[role])
+        self.count = self.count + 1 & 0xFFFFFFFF
+
+    @staticmethod
+    def _moved(acc: int, x: int, alpha: int) -> int:
+        return acc + ((((x << 16) - acc) * alpha + (1 << 15)) >> 16)

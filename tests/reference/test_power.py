@@ -1,0 +1,177 @@
+"""The comparison notices wrong rules: each mutation of the reference differs from the emulator in some scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from . import analog, noise, topology
+from .analog import Analog, Dac
+from .fabric import Correlator, Fabric, Taken
+from .generate import Scenario, random_scenario
+from .harness import Emulator, Reference, compare
+from .model import ReferenceChip
+from .registers import Registers
+from .sequencer import Activity, Sequencer
+
+SEEDS = range(60)
+
+Patch = pytest.MonkeyPatch
+Mutation = Callable[[Patch], None]
+
+
+@cache
+def equal_scenarios() -> list[Scenario]:
+    """Scenarios without a difference before any mutation; to be called first without one."""
+    scenarios = [random_scenario(seed) for seed in SEEDS]
+    return [s for s in scenarios if compare(s, Emulator, Reference) is None]
+
+
+def next_noise_word(patch: Patch) -> None:
+    def word(seed: int, stream: int, rank: int, plane: int, sweep: int) -> int:
+        return noise.draw(seed, stream, (rank >> 2, plane, sweep, 0))[rank + 1 & 3]
+
+    patch.setattr(noise, "spin_word", word)
+
+
+def no_colour_settling(patch: Patch) -> None:
+    patch.setattr(Sequencer, "_phase", lambda self: len(self.fabric.sweep_under_way.planes) * self.timing.slot)
+
+
+def no_clamps(patch: Patch) -> None:
+    patch.setattr(Fabric, "_clamp_bit", lambda self, words, plane, cell: 0)
+
+
+def clamps_do_not_hold(patch: Patch) -> None:
+    begin = Fabric.begin_sweep
+
+    def begin_sweep(self: Fabric) -> int:
+        planes = begin(self)
+        taken = self.sweep_under_way
+        self.taken = Taken(taken.planes, taken.slope, {p: set() for p in taken.planes})
+        return planes
+
+    patch.setattr(Fabric, "begin_sweep", begin_sweep)
+
+
+def correlator_truncates(patch: Patch) -> None:
+    patch.setattr(Correlator, "_moved", staticmethod(lambda acc, x, alpha: acc + (((x << 16) - acc) * alpha >> 16)))
+
+
+def settle_ignores_new_writes(patch: Patch) -> None:
+    patch.setattr(Sequencer, "_settle", lambda self, now: self._go_on(self.pc + 1, now + self.timing.instruction))
+
+
+def settles_a_cycle_late(patch: Patch) -> None:
+    disturb = Fabric._disturb
+
+    def late(self: Fabric, now: int) -> None:
+        disturb(self, now)
+        if self.settle_at is not None:
+            self.settle_at += 1
+
+    patch.setattr(Fabric, "_disturb", late)
+
+
+def stop_waits_for_a_fetch(patch: Patch) -> None:
+    sweep = Sequencer._sweep
+
+    def without_stop(self: Sequencer, now: int) -> None:
+        requested, self.stop_requested = self.stop_requested, False
+        sweep(self, now)
+        self.stop_requested = requested
+
+    patch.setattr(Sequencer, "_sweep", without_stop)
+
+
+def plane_temperature_ignored(patch: Patch) -> None:
+    slope = Analog.slope
+    patch.setattr(Analog, "slope", lambda self, tdac, multiplier: slope(self, tdac, 4096))
+
+
+def abandoned_sweep_not_counted(patch: Patch) -> None:
+    def reset(self: Sequencer) -> None:
+        self.fabric.taken = None
+        self._initial()
+
+    patch.setattr(Sequencer, "reset", reset)
+
+
+def clear_before_latch(patch: Patch) -> None:
+    def control(self: Registers, bits: int, value: int) -> None:
+        self.correlator.enable = value & 1
+        if bits & 2:
+            self.correlator.clear()
+        if bits & 4:
+            self.correlator.latch()
+
+    patch.setattr(Registers, "_correlator_control", control)
+
+
+def unary_elements_from_the_top(patch: Patch) -> None:
+    on = Dac.on
+
+    def mirrored(self: Dac, code: int) -> list[int]:
+        return [k if k < self.binary else len(self.stored) - 1 - (k - self.binary) for k in on(self, code)]
+
+    patch.setattr(Dac, "on", mirrored)
+
+
+def field_grid_truncates(patch: Patch) -> None:
+    patch.setattr(analog, "to_grid", lambda value, k: int(value * 2.0**k))
+
+
+def colours_always_greedy(patch: Patch) -> None:
+    patch.setattr(topology, "_distances", lambda neighbours: [0] * len(neighbours))
+
+
+def run_pays_for_its_next_fetch(patch: Patch) -> None:
+    def end_sweep(self: Sequencer, now: int) -> None:
+        self.fabric.end_sweep()
+        self.sweeps_left -= 1
+        if self.sweeps_left:
+            self._schedule(Activity.SWEEP, now)
+        else:
+            self._go_on(self.pc + 1, now + self.timing.instruction)
+
+    patch.setattr(Sequencer, "_end_sweep", end_sweep)
+
+
+def rmw_with_one_access(patch: Patch) -> None:
+    full = ReferenceChip._read_modify_write
+
+    def short(self: ReferenceChip, address: int, value: int, mask: int) -> int:
+        before = full(self, address, value, mask)
+        self.link -= self.timing.access
+        return before
+
+    patch.setattr(ReferenceChip, "_read_modify_write", short)
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    next_noise_word,
+    no_colour_settling,
+    no_clamps,
+    clamps_do_not_hold,
+    correlator_truncates,
+    settle_ignores_new_writes,
+    settles_a_cycle_late,
+    stop_waits_for_a_fetch,
+    plane_temperature_ignored,
+    abandoned_sweep_not_counted,
+    clear_before_latch,
+    unary_elements_from_the_top,
+    field_grid_truncates,
+    colours_always_greedy,
+    run_pays_for_its_next_fetch,
+    rmw_with_one_access,
+)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.__name__)
+def test_mutation_is_noticed(mutation: Mutation, monkeypatch: Patch) -> None:
+    scenarios = equal_scenarios()
+    mutation(monkeypatch)
+    assert any(compare(s, Emulator, Reference) for s in scenarios)
