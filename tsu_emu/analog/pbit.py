@@ -122,6 +122,45 @@ def update_cells(net, code, bank, block, low, high, tick, key):  # type: ignore[
         words[i] = (words[i] & ~free) | (word & free)
 
 
+@inner
+def _rank_noise(out, first, plane, tick, key):  # type: ignore[no-untyped-def]
+    """out[0] (64,) uint32: words of ranks first .. first + 63, first a multiple of 4, in one plane."""
+    t0, t1 = U(tick & 0xFFFFFFFF), U(tick >> 32)
+    for g in range(LANES // 4):
+        a, b, c, d = threefry(U((first >> 2) + g), U(plane), t0, t1, key[0], key[1], key[2], U(0))
+        out[0, 4 * g] = a
+        out[0, 4 * g + 1] = b
+        out[0, 4 * g + 2] = c
+        out[0, 4 * g + 3] = d
+
+
+@kernel
+def update_plane(net, code, bank, plane, low, high, tick, key):  # type: ignore[no-untyped-def]
+    """As `update_cells`, in one plane, 64 cells side by side: cheaper when few planes are enabled. Arguments as there."""
+    order, row, source = net
+    doubled, base = code
+    spins, clamp_mask, _, _, slope = bank
+    field, noise = np.zeros(LANES, np.int32), np.empty((1, LANES), np.uint32)
+    mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
+    power = power_bits.view(np.float32)
+    slopes = np.full(LANES, slope[plane], np.float32)
+    words, masks, bit = spins[plane >> 6], clamp_mask[plane >> 6], Q(plane & 63)
+    for first in range(low & ~3, high, LANES):
+        begin, end = max(first, low), min(first + LANES, high)
+        _rank_noise(noise, first, plane, tick, key)
+        for rank in range(begin, end):
+            i = order[rank]
+            total = base[i]
+            for e in range(row[i], row[i + 1]):
+                total += doubled[e] * np.int32((words[source[e]] >> bit) & Q(1))
+            field[rank - first] = total
+        word = decide(field, slopes, noise, 0, mantissa, power, power_bits)
+        for rank in range(begin, end):
+            i = order[rank]
+            free = (Q(1) << bit) & ~masks[i]
+            words[i] = (words[i] & ~free) | (((word >> Q(rank - first)) << bit) & free)
+
+
 @parallel_kernel
 def update_cells_parallel(net, code, bank, block, low, high, tick, key, parts):  # type: ignore[no-untyped-def]
     """As `update_cells`, in `parts` chunks of ranks for as many threads; same result, since no cell hears its own colour."""

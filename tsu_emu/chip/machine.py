@@ -15,10 +15,10 @@ from tsu_contract.registers import WINDOW_STRIDE
 from tsu_emu import state as S
 from tsu_emu.analog.dac import output
 from tsu_emu.analog.die import Die
-from tsu_emu.analog.pbit import drive_clamps, slopes_of, update_cells, update_cells_parallel
+from tsu_emu.analog.pbit import drive_clamps, slopes_of, update_cells, update_cells_parallel, update_plane
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
-from tsu_emu.digital.correlator import accumulate
+from tsu_emu.digital.correlator import accumulate, ones
 from tsu_emu.digital.regfile import RegisterRules, peek_word, read_word, write_word
 from tsu_emu.digital.validate import WindowRules
 from tsu_emu.jit import inner, kernel
@@ -42,6 +42,8 @@ CELL_WORK = 8
 """Work of a cell beyond its couplers, in couplers; one unit is about 5 ns for 64 planes."""
 PARALLEL_FROM = 50_000
 """Work of a colour phase from which a second thread pays."""
+FEW_PLANES = 4
+"""Enabled planes of a block up to which they are updated one by one."""
 
 
 class Plant(NamedTuple):
@@ -86,7 +88,11 @@ def _update_colour(net, code, bank, low, high, tick, key, threads):  # type: ign
     for block in range(enabled.size):
         if enabled[block] == 0:
             continue
-        if threads > 1 and work >= PARALLEL_FROM:
+        if ones(enabled[block]) <= FEW_PLANES:
+            for k in range(64):
+                if (enabled[block] >> np.uint64(k)) & np.uint64(1):
+                    update_plane(net, code, bank, 64 * block + k, low, high, tick, key)
+        elif threads > 1 and work >= PARALLEL_FROM:
             update_cells_parallel(net, code, bank, block, low, high, tick, key, threads)
         else:
             update_cells(net, code, bank, block, low, high, tick, key)

@@ -1,0 +1,91 @@
+"""The p-bit kernels against docs/arithmetic.md, flip by flip, and against one another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from reference import analog as reference
+from serving import config
+from tsu_emu.analog.pbit import LANES, decide, slopes_of, update_cells, update_cells_parallel, update_plane
+from tsu_emu.chip import Chip
+
+F = np.float32
+
+
+def flips(field: NDArray[np.int32], slope: NDArray[np.float32], noise: NDArray[np.uint32]) -> int:
+    bits = np.empty(LANES, np.int32)
+    return int(decide(field, slope, noise, 0, np.empty(LANES, F), bits.view(F), bits))
+
+
+def word_at(c: np.float32, field: int, threshold: int) -> NDArray[np.uint32]:
+    """Noise words round a threshold: 24-bit values from 32 below to 31 above it, the low byte arbitrary."""
+    v = np.clip(threshold + np.arange(-32, 32), 0, (1 << 24) - 1).astype(np.uint32)
+    return ((v << np.uint32(8)) | np.uint32(field & 0xFF))[None, :]
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_flip_changes_at_exactly_the_threshold_that_the_arithmetic_page_gives(seed: int) -> None:
+    """The 24-bit threshold is exact, so the last bit of the polynomial and the comparison are seen."""
+    rng = np.random.default_rng(seed)
+    c = F(-2.885390 * 2.0 ** -rng.integers(4, 17) * rng.uniform(0.2, 4))
+    field = int(rng.integers(-(1 << 20), 1 << 20)) >> int(rng.integers(0, 20))
+    with np.errstate(over="ignore"):
+        threshold = int(reference.flip_threshold(c, field))
+    noise = word_at(c, field, threshold)
+    word = flips(np.full(LANES, field, np.int32), np.full(LANES, c), noise)
+    expected = sum((int(v) < threshold) << k for k, v in enumerate(noise[0] >> np.uint32(8)))
+    assert word == expected
+
+
+def test_the_probability_of_plus_one_is_the_sigmoid_of_twice_the_field_over_temperature() -> None:
+    """P(+1) = 1 / (1 + exp(-2 I / T)) within 3e-7, twice the step of the 24-bit word and the polynomial's error."""
+    for field_kt, temperature in [(0.0, 1.0), (0.3, 1.0), (-0.7, 0.5), (1.5, 2.0), (-3.0, 1.0), (5.0, 1.0)]:
+        slope = np.empty(LANES, F)
+        slopes_of(slope, 2.0**16, temperature, np.full(1, 4096, np.uint16))
+        threshold = int(reference.flip_threshold(slope[0], round(field_kt * 2**16)))
+        exact = 1 / (1 + np.exp(-2 * round(field_kt * 2**16) / 2**16 / temperature))
+        assert abs(threshold / (1 << 24) - exact) < 3e-7
+
+
+def bank_of(chip: Chip, planes: int) -> tuple[Any, ...]:
+    rng = np.random.default_rng(1)
+    s = chip.state
+    s.spins[:] = rng.integers(0, 1 << 64, s.spins.shape, dtype=np.uint64)
+    s.clamp_mask[:] = rng.integers(0, 1 << 64, s.spins.shape, dtype=np.uint64) & rng.integers(0, 1 << 64, s.spins.shape, dtype=np.uint64)
+    s.enabled[:] = np.uint64((1 << planes) - 1)
+    slopes_of(s.slope, chip._plant.die.scale, 1.0, s.plane_temp)
+    chip._plant.doubled[:] = 2 * rng.integers(-20_000, 20_000, len(chip._plant.doubled))
+    chip._plant.base[:] = rng.integers(-30_000, 30_000, len(chip._plant.base))
+    return (s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.slope)
+
+
+GRAPHS = [
+    {"kind": "grid", "width": 13, "height": 11, "rules": [[1, 0], [2, 1]]},
+    {"kind": "dense", "cells": 9},
+    {"kind": "bipartite", "visible": 37, "hidden": 70},
+]
+
+
+@pytest.mark.parametrize("graph", GRAPHS, ids=lambda g: str(g["kind"]))
+@pytest.mark.parametrize("kernel", ["by plane", "two chunks", "three chunks"])
+def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str) -> None:
+    """Plane by plane, in chunks over threads, or 64 planes at once: the same noise, the same decisions."""
+    results = []
+    for name in ("together", kernel):
+        chip = Chip(config(graph))
+        t, bank, key = chip._plant.topology, bank_of(chip, 64), chip._plant.key
+        net, code = (t.order, t.row, t.source), (chip._plant.doubled, chip._plant.base)
+        for tick in (3, 1 << 40):
+            for low, high in zip(t.phase[:-1], t.phase[1:], strict=True):
+                if name == "together":
+                    update_cells(net, code, bank, 0, low, high, tick, key)
+                elif name == "by plane":
+                    for plane in range(64):
+                        update_plane(net, code, bank, plane, low, high, tick, key)
+                else:
+                    update_cells_parallel(net, code, bank, 0, low, high, tick, key, 2 if name == "two chunks" else 3)
+        results.append(chip.state.spins.copy())
+    assert np.array_equal(results[0], results[1])
