@@ -59,5 +59,10 @@ def inner(function: F) -> F:
 
 
 def parallel_kernel(function: F) -> F:
-    """As `kernel`, with `prange` loops spread over threads."""
+    """As `kernel`, with `prange` loops spread over threads.
+
+    Asking for their number launches Numba's threads. A caller of the function that comes from the cache would otherwise find them
+    missing: the cache restores them for the function itself alone.
+    """
+    numba.get_num_threads()
     return _declare(function, parallel=True)
