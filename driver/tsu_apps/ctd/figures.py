@@ -1,0 +1,176 @@
+"""Figures of a trained machine: its curves, its dreams, its weights, its mistakes. They need matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_apps.ctd.history import CtdResult
+from tsu_apps.ctd.rule import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DATA, FREE, INK, GRID = "#b5541c", "#1f5f8b", "#222222", "#dddddd"
+
+
+def learning_curves(result: CtdResult, title: str) -> Figure:
+    """Energies of clamped and free planes, validation accuracy, rate of change, saturation and flips, over ticks."""
+    figure = _figure(11, 7.2, title)
+    axes = figure.subplots(2, 2, sharex=True)
+    _energies(axes[0, 0], result)
+    _accuracy(axes[0, 1], result)
+    _change(axes[1, 0], result)
+    _freezing(axes[1, 1], result)
+    for axis in axes.flat:
+        axis.grid(color=GRID, linewidth=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.margins(x=0.01)
+    for axis in axes[1]:
+        axis.set_xlabel("ticks")
+        axis.xaxis.set_major_formatter("{x:,.0f}")
+    return figure
+
+
+def _energies(axis: Any, result: CtdResult) -> None:
+    for role, colour, name in (("data", DATA, "clamped to data"), ("free", FREE, "free")):
+        ticks, mean = result.curve(f"energy_{role}")
+        spread = np.sqrt(result.curve(f"variance_{role}")[1])
+        axis.fill_between(ticks, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+        axis.plot(ticks, mean, color=colour, linewidth=1.4, label=name)
+    axis.set_title("Energy: mean over planes, ± 1 standard deviation", loc="left", fontsize=10)
+    axis.set_ylabel("E  (kT)")
+    axis.legend(frameon=False)
+
+
+def _accuracy(axis: Any, result: CtdResult) -> None:
+    ticks, accuracy = result.curve("accuracy")
+    axis.plot(ticks, accuracy, "o-", color=INK, markersize=4, linewidth=1.4)
+    if len(ticks):
+        axis.annotate(f"{accuracy[-1]:.3f}", (ticks[-1], accuracy[-1]), (0, 7), textcoords="offset points", ha="right")
+        axis.set_ylim(min(0.5, float(accuracy.min()) - 0.05), 1.0)
+    axis.set_title("Accuracy on the validation part, weights of that moment", loc="left", fontsize=10)
+    axis.set_ylabel("fraction correct")
+
+
+def _change(axis: Any, result: CtdResult) -> None:
+    ticks, change = result.curve("change")
+    if (change > 0).all():
+        axis.set_yscale("log")
+    axis.plot(ticks, change, color=INK, linewidth=1.2)
+    axis.set_title("Net change of the couplings, root mean square", loc="left", fontsize=10)
+    axis.set_ylabel("|dW|  (kT per tick)")
+
+
+def _freezing(axis: Any, result: CtdResult) -> None:
+    for name, colour, line, label in (
+        ("flips", FREE, "-", "free spins that flip from tick to tick"),
+        ("saturation", DATA, "-", "couplings at full scale"),
+        ("bias_saturation", INK, ":", "biases at full scale"),
+    ):
+        ticks, values = result.curve(name)
+        axis.plot(ticks, 100 * values, line, color=colour, linewidth=1.4, label=label)
+    axis.set_title("Is it freezing?", loc="left", fontsize=10)
+    axis.set_ylabel("%")
+    axis.set_ylim(bottom=-1)
+    axis.legend(frameon=False)
+
+
+def dreams(samples: NDArray[np.int8], examples: NDArray[np.int8], shape: tuple[int, int], title: str) -> Figure:
+    """Images by class: real examples at the left, generated ones at the right.
+
+    samples : (classes, n, pixels) spins that the chip generated
+    examples : (classes, m, pixels) spins of the data
+    """
+    classes, columns, known = len(samples), samples.shape[1], examples.shape[1]
+    figure = _figure(0.55 * (columns + known + 1.8), 0.55 * classes + 1.3, f"{title}\n")
+    widths = [*[1.0] * known, 0.5, *[1.0] * columns]
+    axes = figure.subplots(classes, known + 1 + columns, gridspec_kw={"width_ratios": widths})
+    for row in range(classes):
+        pictures = [*examples[row], None, *samples[row]]
+        for axis, picture in zip(axes[row], pictures, strict=True):
+            axis.set_axis_off()
+            if picture is not None:
+                axis.imshow(picture.reshape(shape), cmap="gray_r", vmin=-1, vmax=1, interpolation="nearest")
+                axis.add_patch(_frame(shape))
+        axes[row, 0].text(-0.35, 0.5, str(row), transform=axes[row, 0].transAxes, va="center", ha="right", fontsize=12)
+    for column, text, colour in ((0, "data", DATA), (known + 1, "drawn by the chip with the label pinned", FREE)):
+        axis = axes[0, column]
+        axis.text(0, 1.15, text, transform=axis.transAxes, fontsize=10, color=colour, in_layout=False)
+    return figure
+
+
+def receptive_fields(weights: Floats, shape: tuple[int, int], title: str) -> Figure:
+    """Couplings of hidden cells to pixels as images, the strongest first; all on one scale.
+
+    weights : (hidden, pixels) in kT
+    """
+    order = np.argsort(-np.square(weights).sum(axis=1))
+    columns = min(20, len(weights))
+    rows = -(-len(weights) // columns)
+    figure = _figure(0.56 * columns + 0.9, 0.56 * rows + 0.6, title)
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    axes = np.atleast_2d(figure.subplots(rows, columns))
+    limit = float(np.quantile(np.abs(weights), 0.998))
+    image: Any = None
+    for place, axis in enumerate(axes.flat):
+        axis.set_axis_off()
+        if place < len(order):
+            field = weights[order[place]].reshape(shape)
+            image = axis.imshow(field, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+            axis.add_patch(_frame(shape))
+    bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.01, aspect=30)
+    bar.set_label("coupling  (kT)")
+    return figure
+
+
+def confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, title: str) -> Figure:
+    """Counts of true class (rows) against predicted class (columns)."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (truth, predicted), 1)
+    figure = _figure(6.0, 6.2, title)
+    axis = figure.subplots()
+    share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1.15)
+    for i, j in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if share[i, j] > 0.5 else INK
+        axis.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=10)
+    axis.set_xticks(range(classes))
+    axis.set_yticks(range(classes))
+    axis.set_xlabel("predicted class    (colour: share of the true class)")
+    axis.set_ylabel("true class")
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0)
+    return figure
+
+
+def hidden_weights(result: CtdResult, pairs: NDArray[np.int32], visible: NDArray[np.int64], hidden: NDArray[np.int64]) -> Floats:
+    """(hidden, visible) couplings in kT, 0 where there is no coupler.
+
+    pairs : (pairs, 2) cells, `chip.topology.pairs`
+    """
+    cells = int(max(pairs.max(), visible.max(), hidden.max())) + 1
+    column, row = np.full(cells, -1), np.full(cells, -1)
+    column[visible], row[hidden] = np.arange(len(visible)), np.arange(len(hidden))
+    out: Floats = np.zeros((len(hidden), len(visible)))
+    for seen, other in ((pairs[:, 0], pairs[:, 1]), (pairs[:, 1], pairs[:, 0])):
+        between = (column[seen] >= 0) & (row[other] >= 0)
+        out[row[other[between]], column[seen[between]]] = result.weights[between]
+    return out
+
+
+def _figure(width: float, height: float, title: str) -> Figure:
+    """An empty figure with a title, width and height in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=130)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    return figure
+
+
+def _frame(shape: tuple[int, int]) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((-0.5, -0.5), shape[1], shape[0], fill=False, edgecolor="#bbbbbb", linewidth=0.8)

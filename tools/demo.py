@@ -1,0 +1,132 @@
+"""Train a Boltzmann machine on handwritten digits through the chip's registers; write report/.
+
+Data: the 1,797 digits of scikit-learn, 8x8 pixels, made black and white. 1,437 are for training, 237 of them kept aside to
+watch the accuracy on the way; the other 360 are used once, at the end.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+import time
+
+BEGUN = time.perf_counter()
+
+import argparse
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tsu_driver as tsu
+from tsu_apps.ctd import Ctd, CtdConfig, CtdResult, figures
+from tsu_apps.report import Row, format_rows, write_json
+
+PIXELS, CLASSES = 64, 10
+SHAPE = (8, 8)
+THRESHOLD = 8
+"""Grey level, of 16, from which a pixel is +1."""
+HELD_OUT, VALIDATION = 360, 237
+GENERATED = 12
+GOAL_ACCURACY, GOAL_SECONDS = 0.91, 60.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples: (n, 64) int8 of -1 and +1, and (n,) classes."""
+
+    X: NDArray[np.int8]
+    y: NDArray[np.int64]
+
+
+def load_digits() -> tuple[Part, Part, Part]:
+    """Training, validation and held-out part, stratified by class."""
+    from sklearn.datasets import load_digits as bundled
+    from sklearn.model_selection import train_test_split
+
+    digits = bundled()
+    spins = np.where(digits.data >= THRESHOLD, 1, -1).astype(np.int8)
+    rest, test, rest_y, test_y = train_test_split(
+        spins, digits.target, test_size=HELD_OUT, stratify=digits.target, random_state=0
+    )
+    train, watch, train_y, watch_y = train_test_split(rest, rest_y, test_size=VALIDATION, stratify=rest_y, random_state=0)
+    return Part(train, train_y), Part(watch, watch_y), Part(test, test_y)
+
+
+def main() -> int:
+    """0 if the accuracy meets its goal, else 1."""
+    arguments = parse()
+    config = CtdConfig(seed=arguments.seed) if arguments.ticks is None else CtdConfig(seed=arguments.seed, ticks=arguments.ticks)
+    train, watch, held_out = load_digits()
+    print(f"opening {arguments.url}", file=sys.stderr)
+    with tsu.open(arguments.url) as chip:
+        print(f"{chip!r}; {len(train.X)} digits to train on", file=sys.stderr)
+        machine = Ctd(chip, range(PIXELS), range(PIXELS, PIXELS + CLASSES), config)
+        result = machine.fit(train.X, train.y, validation=(watch.X, watch.y))
+        predicted = machine.predict(held_out.X)
+        dreams = np.stack([machine.generate(label, GENERATED) for label in range(CLASSES)])
+        accuracy = float(np.mean(predicted == held_out.y))
+        draw(Path(arguments.out), machine, result, train, held_out, predicted, dreams)
+        rows = report(chip, result, accuracy)
+    print(format_rows(rows))
+    print(f"figures in {arguments.out}/")
+    for path in (Path(arguments.out) / "result.json", arguments.json):
+        if path is not None:
+            settings = {"url": arguments.url, **asdict(config)}
+            write_json(path, rows, config=settings, seeds={"host": config.seed}, packages=("scikit-learn", "matplotlib"))
+    return 0 if rows[0].ok else 1
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="tools/run demo", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--url", default="emu:digits-typical", help="chip to train on; default %(default)s")
+    parser.add_argument("--ticks", type=int, help=f"weight updates; default {CtdConfig().ticks}")
+    parser.add_argument("--seed", type=int, default=0, help="host's seed: first couplings, order of examples; default 0")
+    parser.add_argument("--out", default="report", help="directory for figures and result.json; default %(default)s")
+    parser.add_argument("--json", type=Path, help="write result.json here as well")
+    return parser.parse_args()
+
+
+def report(chip: tsu.Chip, result: CtdResult, accuracy: float) -> list[Row]:
+    """What the demo came to; times and counts are those of the whole session."""
+    return [
+        Row.at_least("accuracy", accuracy, GOAL_ACCURACY),
+        Row("chip time", chip.seconds, "s"),
+        Row.at_most("wall time", time.perf_counter() - BEGUN, GOAL_SECONDS, "s"),
+        Row("training wall time", result.counters.wall_seconds, "s"),
+        Row("ticks", result.counters.ticks),
+        Row("sweeps", chip.read_register("FABRIC.SWEEP")),
+        Row("bus operations", chip.stats.operations),
+        Row("messages", chip.stats.messages),
+    ]
+
+
+def draw(
+    out: Path,
+    machine: Ctd,
+    result: CtdResult,
+    train: Part,
+    held_out: Part,
+    predicted: NDArray[np.int64],
+    dreams: NDArray[np.int8],
+) -> None:
+    """Write the four figures."""
+    out.mkdir(parents=True, exist_ok=True)
+    name, accuracy = machine.chip.name, float(np.mean(predicted == held_out.y))
+    examples = np.stack([train.X[train.y == label][:2] for label in range(CLASSES)])
+    pairs = machine.chip.topology.pairs
+    hidden = np.arange(PIXELS + CLASSES, machine.chip.capabilities.cells)
+    weights = figures.hidden_weights(result, pairs, np.arange(PIXELS), hidden)
+    for file, figure in {
+        "learning": figures.learning_curves(result, f"Learning on {name}: {result.counters.ticks:,} ticks"),
+        "generated": figures.dreams(dreams, examples, SHAPE, "Digits that the chip draws"),
+        "weights": figures.receptive_fields(weights, SHAPE, f"What {len(weights)} hidden cells look for"),
+        "confusion": figures.confusion(held_out.y, predicted, CLASSES, f"{accuracy:.1%} of {len(predicted)} held-out digits"),
+    }.items():
+        figure.savefig(out / f"{file}.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
