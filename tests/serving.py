@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import tsu_driver as tsu
 from tsu_contract.operations import RECORD
 from tsu_contract.registers import MAP_HASH

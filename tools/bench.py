@@ -18,9 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import tsu_driver as tsu
 import zmq
 from rich.progress import Progress
+
+import tsu_driver as tsu
 from tsu_apps.report import Row, format_rows, write_json
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
@@ -276,7 +277,9 @@ def bench_kernels(step: Callable[[], None]) -> list[Row]:
     for chip, values in zip(running, rates, strict=True):
         rows.append(median_row(chip.subject.name, values, "M/s", chip.subject.goal))
         mean, error = chip.moment()
-        rows.append(Row(f"{chip.subject.name}: <s I> - <I tanh I>", mean, "kT", error, "|value| <= 5 spread", abs(mean) <= 5 * error))
+        rows.append(
+            Row(f"{chip.subject.name}: <s I> - <I tanh I>", mean, "kT", error, "|value| <= 5 spread", abs(mean) <= 5 * error)
+        )
     errors = [a / b for a, b in zip(rates[1], rates[2], strict=True)]
     rows.append(median_row("z1-128 with over without errors", errors, ""))
     errors = [a / b for a, b in zip(rates[5], rates[6], strict=True)]

@@ -136,9 +136,7 @@ class Batch:
     outcome : what the last execution came to, also if it failed; None before
     """
 
-    def __init__(
-        self, session: Session, layouts: Layouts | None, before: Callable[[set[str]], None] | None = None
-    ) -> None:
+    def __init__(self, session: Session, layouts: Layouts | None, before: Callable[[set[str]], None] | None = None) -> None:
         self._session = session
         self._layouts = layouts
         self._before = before

@@ -41,9 +41,7 @@ def weight(tau: float, what: str) -> int:
     return round(UNIT / tau)
 
 
-def configure(
-    bus: Bus, data_planes: Planes, free_planes: Planes, tau_data: float, tau_free: float, period: int
-) -> None:
+def configure(bus: Bus, data_planes: Planes, free_planes: Planes, tau_data: float, tau_free: float, period: int) -> None:
     """Set roles and averaging times, clear the accumulators, enable."""
     total = bus.capabilities.planes
     roles = {name: np.sort(plane_numbers(p, total)) for name, p in zip(ROLES, (data_planes, free_planes), strict=True)}

@@ -21,6 +21,8 @@ START_TIMEOUT_S = 300.0
 """The first start compiles the emulator."""
 SILENT_S = 1.0
 """Progress is shown only of starts that take longer."""
+LINE_EVERY_S = 3.0
+"""Least time between two lines of it where there is no terminal."""
 STOP_TIMEOUT_S = 5.0
 SOCKET_PATH_MAX = 103
 """Bytes that every system allows in the path of a local socket."""
@@ -88,11 +90,12 @@ class Daemon:
 
 
 class Progress:
-    """Progress of a start on stderr: one line rewritten on a terminal, a line for each step otherwise."""
+    """Progress of a start on stderr: one line rewritten on a terminal, otherwise a line every few seconds."""
 
     def __init__(self) -> None:
         self.last = "nothing"
         self._begun = time.monotonic()
+        self._shown = float("-inf")
         self._tty = sys.stderr.isatty()
         self._width = 0
 
@@ -101,8 +104,10 @@ class Progress:
         before, self.last = self.last, str(event.get("text", ""))
         if "done" in event and "total" in event:
             self.last += f" ({event['done']}/{event['total']})"
-        if self.last == before or time.monotonic() - self._begun < SILENT_S:
+        now = time.monotonic()
+        if self.last == before or now - self._begun < SILENT_S or (not self._tty and now - self._shown < LINE_EVERY_S):
             return
+        self._shown = now
         line = f"tsu: {self.last}"
         if self._tty:
             sys.stderr.write("\r" + line.ljust(self._width))

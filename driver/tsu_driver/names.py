@@ -81,9 +81,7 @@ def field_value(reg: Register, fld: Field, given: FieldValue) -> int:
     if isinstance(given, str):
         if given not in fld.values:
             legal = ", ".join(fld.values) or "numbers only"
-            raise HostError(
-                f"{reg.name}.{fld.name} has no value {given!r}; there are {legal}", field=f"{reg.name}.{fld.name}"
-            )
+            raise HostError(f"{reg.name}.{fld.name} has no value {given!r}; there are {legal}", field=f"{reg.name}.{fld.name}")
         return fld.values[given]
     number = given if isinstance(given, int) else integer(given, f"{reg.name}.{fld.name}")
     low = 0 if fld.minimum is None else fld.minimum

@@ -34,9 +34,7 @@ class Topology:
     def read(cls, bus: Bus) -> Topology:
         """The topology of a chip, in one message."""
         batch = bus.batch()
-        row, source, colour, position = (
-            batch.read_window(f"TOPO_{name}") for name in ("ROW", "SOURCE", "COLOUR", "POSITION")
-        )
+        row, source, colour, position = (batch.read_window(f"TOPO_{name}") for name in ("ROW", "SOURCE", "COLOUR", "POSITION"))
         batch.execute()
         return cls(row.value, source.value, colour.value, position.value)
 

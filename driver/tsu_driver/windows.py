@@ -37,7 +37,11 @@ class Span:
 
     def decode(self, data: Frame) -> NDArray[Any]:
         """The elements, (count,) or the window's shape if it is whole. Read-only, a view of `data`."""
-        out = np.frombuffer(data, self.layout.window.dtype, count=self.count) if self.count else np.empty(0, self.layout.window.dtype)
+        out = (
+            np.frombuffer(data, self.layout.window.dtype, count=self.count)
+            if self.count
+            else np.empty(0, self.layout.window.dtype)
+        )
         return out.reshape(self.layout.shape) if self.count == self.layout.size else out
 
 

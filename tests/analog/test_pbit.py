@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from reference import analog as reference
 from serving import config
 from tsu_emu.analog.pbit import LANES, decide, slopes_of, update_cells, update_cells_parallel, update_plane
@@ -54,7 +55,9 @@ def bank_of(chip: Chip, planes: int) -> tuple[Any, ...]:
     rng = np.random.default_rng(1)
     s = chip.state
     s.spins[:] = rng.integers(0, 1 << 64, s.spins.shape, dtype=np.uint64)
-    s.clamp_mask[:] = rng.integers(0, 1 << 64, s.spins.shape, dtype=np.uint64) & rng.integers(0, 1 << 64, s.spins.shape, dtype=np.uint64)
+    s.clamp_mask[:] = rng.integers(0, 1 << 64, s.spins.shape, dtype=np.uint64) & rng.integers(
+        0, 1 << 64, s.spins.shape, dtype=np.uint64
+    )
     s.enabled[:] = np.uint64((1 << planes) - 1)
     slopes_of(s.slope, chip._plant.die.scale, 1.0, s.plane_temp)
     chip._plant.doubled[:] = 2 * rng.integers(-20_000, 20_000, len(chip._plant.doubled))

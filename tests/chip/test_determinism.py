@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from serving import Pins, Row, config
 from tsu_contract.operations import Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
-from tsu_emu.chip import Chip
-from tsu_emu.chip import machine
+from tsu_emu.chip import Chip, machine
 from tsu_emu.config import ChipConfig
 from tsu_emu.state import digest, restore, save
 

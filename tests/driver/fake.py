@@ -66,9 +66,7 @@ def neighbours() -> list[list[int]]:
     steps = ((-1, 0), (0, -1), (0, 1), (1, 0))
     inside = range(SIDE)
     return [
-        [(y + dy) * SIDE + x + dx for dy, dx in steps if y + dy in inside and x + dx in inside]
-        for y in inside
-        for x in inside
+        [(y + dy) * SIDE + x + dx for dy, dx in steps if y + dy in inside and x + dx in inside] for y in inside for x in inside
     ]
 
 

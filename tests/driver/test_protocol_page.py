@@ -16,9 +16,7 @@ from tsu_contract.wire import Interrupt, Kind, Reply, Request, encode_reply, enc
 PAGE = Path(__file__).parents[2].joinpath("docs/protocol.md").read_text(encoding="utf-8")
 TDAC, BIAS = REGISTERS["TEMP.TDAC"].address, WINDOWS["BIAS"].address
 CODES = np.array([5, -1], "<i2").tobytes()
-RECORDS = np.array(
-    [(Op.WRITE, 0, 0, TDAC, 64, 0, 0), (Op.BLKWR, 0, 0, BIAS, 0, 0, 1), (Op.BLKRD, 0, 0, BIAS, 0, 0, 1)], RECORD
-)
+RECORDS = np.array([(Op.WRITE, 0, 0, TDAC, 64, 0, 0), (Op.BLKWR, 0, 0, BIAS, 0, 0, 1), (Op.BLKRD, 0, 0, BIAS, 0, 0, 1)], RECORD)
 REFUSED = Failure(Code.OUT_OF_RANGE, "TEMP.TDAC.CODE = 0; 1 to 255 expected", 0, TDAC, "TEMP.TDAC.CODE")
 
 

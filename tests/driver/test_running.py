@@ -13,9 +13,7 @@ from driver.fake import CAPABILITIES, FakeChip, FakeDaemon, FakeLink
 from tsu_contract.operations import Op
 from tsu_driver.timing import SLACK_CYCLES, measure
 
-HALT, SET_T, RUN, STROBE, LOOP, END, DELAY = (
-    tsu.Opcode[n] for n in ("HALT", "SET_T", "RUN", "STROBE", "LOOP", "END", "DELAY")
-)
+HALT, SET_T, RUN, STROBE, LOOP, END, DELAY = (tsu.Opcode[n] for n in ("HALT", "SET_T", "RUN", "STROBE", "LOOP", "END", "DELAY"))
 
 
 def program(*steps: tuple[tsu.Opcode, int] | tsu.Opcode) -> list[tsu.Instruction]:
@@ -189,9 +187,7 @@ def test_anneal_compiles_schedules(chip: tsu.Chip, link: FakeLink) -> None:
     assert cool[0][0] == 256
     assert all(a > b for (a, _), (b, _) in pairwise(cool))
     expected = np.rint(64 * 4 / (1 + 0.5 * np.log(1 + np.arange(100) / 10)))
-    assert (
-        np.repeat(*np.array(tsu.Logarithmic(4.0, 0.5, 10.0, 100).steps(1 / 64, 1023)).T).tolist() == expected.tolist()
-    )
+    assert np.repeat(*np.array(tsu.Logarithmic(4.0, 0.5, 10.0, 100).steps(1 / 64, 1023)).T).tolist() == expected.tolist()
     before = link.chip.sweeps
     assert chip.anneal(tsu.Linear(2.0, 1.0, 65)).sweeps == 65
     assert link.chip.sweeps == before + 65

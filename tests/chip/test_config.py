@@ -1,0 +1,90 @@
+"""Configurations: what is refused and how it is said, and that the shipped ones are complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tsu_emu.chip import Chip
+from tsu_emu.config import ConfigError, leaves, load, parse, shipped
+
+GOOD: dict[str, Any] = {"name": "x", "fabric": {"topology": {"kind": "dense", "cells": 3}}}
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_shipped_configuration_names_where_each_of_its_values_comes_from(name: str) -> None:
+    chip = load(name)
+    assert chip.name == name
+    assert set(chip.provenance) == set(leaves(chip))
+    kinds = {source.split(":")[0] for source in chip.provenance.values()}
+    assert kinds <= {"published", "simulated by vendor", "secondary", "design", "assumed"}
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_shipped_file_states_every_value(name: str) -> None:
+    """Nothing is left to a default that might change."""
+    import tomllib
+
+    written = parse(tomllib.loads(shipped()[name].read_text())).model_dump(exclude_unset=True, by_alias=True)
+    assert written == load(name).model_dump(by_alias=True)
+
+
+def test_all_errors_are_reported_at_once_with_their_key_paths() -> None:
+    bad = {
+        **GOOD,
+        "coupling": {"dac": {"bits": 3, "element_sigma": -1}},
+        "colour": "blue",
+        "timing": {"return": -1},
+        "pbit": {"slope_sigma": "much"},
+    }
+    with pytest.raises(ConfigError) as error:
+        parse(bad, "my.toml")
+    for path in (
+        "my.toml: 5 errors",
+        "coupling.dac.bits",
+        "coupling.dac.element_sigma",
+        "colour",
+        "timing.return",
+        "pbit.slope_sigma",
+    ):
+        assert path in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("topology", "said"),
+    [
+        ({"kind": "ring", "cells": 3}, "topology"),
+        ({"kind": "edges", "cells": 3, "pairs": [[0, 3]]}, r"pairs.0: \(0, 3\) names a cell outside 0..2"),
+        ({"kind": "edges", "cells": 3, "pairs": [[0, 1], [2, 2]]}, r"pairs.1: \(2, 2\) couples a cell to itself"),
+        ({"kind": "edges", "cells": 3, "pairs": [[0, 1], [1, 0]]}, "listed twice"),
+        ({"kind": "dense", "cells": 0}, "dense.cells"),
+        ({"kind": "bipartite", "visible": 5000, "hidden": 5000}, "50000000 couplers; at most 16777216"),
+    ],
+)
+def test_a_graph_that_cannot_be_is_refused_by_name(topology: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Chip(parse({"name": "x", "fabric": {"topology": topology}}))
+
+
+def test_provenance_of_a_value_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match="coupling.dac.bitz"):
+        parse({**GOOD, "provenance": {"coupling.dac.bitz": "assumed"}})
+
+
+def test_a_missing_name_lists_the_shipped_ones_and_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="digits-typical"):
+        load("digits-tipical")
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        load(str(tmp_path / "nowhere.toml"))
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = ")
+    with pytest.raises(ConfigError, match=r"broken\.toml"):
+        load(str(broken))
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    chip = parse(GOOD)
+    with pytest.raises(ValueError, match="frozen"):
+        chip.name = "y"  # type: ignore[misc]
