@@ -69,7 +69,7 @@ def test_a_graph_that_cannot_be_is_refused_by_name(topology: dict[str, Any], sai
 
 
 def test_provenance_of_a_value_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="coupling.dac.bitz"):
+    with pytest.raises(ConfigError, match=r"coupling\.dac\.bitz"):
         parse({**GOOD, "provenance": {"coupling.dac.bitz": "assumed"}})
 
 
