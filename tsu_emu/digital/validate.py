@@ -149,7 +149,7 @@ def check(
     index, code = first_fault(records, rules, windows, link)
     if code:
         raise _explain(Code(code), int(index), records[index], cap)
-    burst_reads = records["arg"][records["op"] == Op.BLKRD]
+    burst_reads = records["arg"][records["op"] == BLKRD]
     if len(burst_reads) > FRAMES_MAX - 2:
         raise fail(Code.TOO_LARGE, f"{len(burst_reads)} BLKRD operations; a reply has room for {FRAMES_MAX - 2}")
     if 4 * int(burst_reads.sum(dtype=np.uint64)) > PAYLOAD_BYTES_MAX:
@@ -158,7 +158,7 @@ def check(
 
 
 def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capabilities) -> None:
-    bursts = np.flatnonzero(records["op"] == Op.BLKWR)
+    bursts = np.flatnonzero(records["op"] == BLKWR)
     if len(bursts) != len(payloads):
         raise fail(Code.BAD_PAYLOAD, f"{len(payloads)} payload frames for {len(bursts)} BLKWR operations")
     for index, payload in zip(bursts.tolist(), payloads, strict=True):
@@ -167,7 +167,7 @@ def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capab
             message = f"payload of {len(payload)} bytes for a burst of {r['arg']} words; {4 * int(r['arg'])} expected"
             raise fail(Code.BAD_PAYLOAD, message, index, int(r["addr"]))
         _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], payload, index, int(r["addr"]), cap)
-    single = np.flatnonzero((records["op"] == Op.WRITE) & (records["addr"] >= WINDOW_STRIDE))
+    single = np.flatnonzero((records["op"] == WRITE) & (records["addr"] >= STRIDE))
     for index in single.tolist():
         r = records[index]
         _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], r["value"].tobytes(), index, int(r["addr"]), cap)

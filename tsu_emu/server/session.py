@@ -26,14 +26,16 @@ class _Session:
     last_seq: int = 0
     interrupts_seen: int = 0
     replies: OrderedDict[int, list[Frame]] = field(default_factory=OrderedDict)
+    kept_bytes: int = 0
 
     def keep(self, seq: int, frames: list[Frame]) -> None:
+        """Keep a reply, and let go of the oldest beyond the limits."""
         self.last_seq = seq
         self.replies[seq] = frames
-        sizes = {s: sum(len(f) for f in kept) for s, kept in self.replies.items()}
-        while len(self.replies) > CACHED_REPLIES or (len(self.replies) > 1 and sum(sizes.values()) > CACHED_BYTES):
-            oldest, _ = self.replies.popitem(last=False)
-            del sizes[oldest]
+        self.kept_bytes += sum(map(len, frames))
+        while len(self.replies) > CACHED_REPLIES or (len(self.replies) > 1 and self.kept_bytes > CACHED_BYTES):
+            _, oldest = self.replies.popitem(last=False)
+            self.kept_bytes -= sum(map(len, oldest))
 
 
 class Server:
