@@ -1,4 +1,4 @@
-"""Measures speed; every rate stands beside a moment that a wrong sampler would miss.
+"""Measures speed; every rate of spin updates stands beside a moment that a wrong sampler would miss.
 
     tools/run bench wire [--json FILE]       register operations and bulk data through a daemon, beside a bare echo
     tools/run bench kernels [--json FILE]    spin updates per second of whole chips in process

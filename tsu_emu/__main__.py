@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tsu_emu import __version__
+
+if TYPE_CHECKING:
+    from tsu_emu.config import ChipConfig
 
 app = typer.Typer(
     name="tsu-emu",
@@ -43,35 +46,31 @@ def serve(
     Prints JSON lines: {"event": "progress", ...} while it compiles, {"event": "ready", "endpoint": ...} when it answers.
     The boot firmware runs in chip time: WAIT for SYS.BOOT to say READY.
     """
-    from tsu_emu.config import ChipConfig, ConfigError, load
+    from tsu_emu.config import ConfigError, load, parse
     from tsu_emu.server.daemon import EndpointError, announce
 
     try:
-        loaded = load(config)
-        seeds = {k: v for k, v in (("die", die_seed), ("run", run_seed)) if v is not None}
-        loaded = ChipConfig.model_validate({**loaded.model_dump(by_alias=True), "seeds": {**loaded.seeds.model_dump(), **seeds}})
-        _serve(loaded, endpoint, threads, exit_with_stdin)
-    except (ConfigError, EndpointError, ValueError) as error:
+        data = load(config).model_dump(by_alias=True)
+        data["seeds"].update({k: v for k, v in (("die", die_seed), ("run", run_seed)) if v is not None})
+        _serve(parse(data, config), endpoint, threads, exit_with_stdin)
+    except (ConfigError, EndpointError) as error:
         announce("error", message=str(error))
         raise _fail(str(error)) from None
 
 
-def _serve(config: object, endpoint: str | None, threads: int, exit_with_stdin: bool) -> None:
+def _serve(config: ChipConfig, endpoint: str | None, threads: int, exit_with_stdin: bool) -> None:
     import os
 
     from tsu_emu.chip import Chip
-    from tsu_emu.config import ChipConfig
     from tsu_emu.server.daemon import Daemon, announce, boot_word, default_endpoint
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up
     from tsu_firmware import BootFirmware
 
-    assert isinstance(config, ChipConfig)
     warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total))
     chip = Chip(config, BootFirmware(), threads=min(threads, os.cpu_count() or 1))
-    daemon = Daemon(Server(chip, boot=boot_word()), endpoint or default_endpoint(config.name))
-    announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name)
-    daemon.run(exit_with_stdin)
+    daemon = Daemon(Server(chip, boot=boot_word()), endpoint or default_endpoint(config.name), exit_with_stdin)
+    daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name))
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """What a chip is: a frozen configuration, validated once, from a TOML file.
 
 Every value has a unit and a range here; a file's [provenance] table says where each of its values comes from. Unknown keys are
-refused and all errors are reported at once, each with its key path.
+refused and all errors are reported at once, each with its key path. Defaults are assumed: round figures of a small mixed-signal
+block, and no errors; a file that is to stand for a chip states every value itself.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 CELLS_MAX = 1 << 22
-"""Coordinates and ranks stay far from their integer types' ends."""
+"""Cells of an edge list; as many as the largest grid has."""
+LAYER_MAX = 32767
+"""Cells of a layer; the index in its layer is a cell's 16-bit coordinate."""
 PLANES_MAX = 256
 """Eight words of PLANE_ENABLE."""
 
-Sigma = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Cycles = Annotated[int, Field(ge=0, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 64)]
 Bits = Annotated[int, Field(ge=4, le=12)]
@@ -55,8 +57,8 @@ class Bipartite(_Frozen):
     """Two layers, each cell coupled to all of the other layer."""
 
     kind: Literal["bipartite"]
-    visible: Annotated[int, Field(ge=1, le=CELLS_MAX)]
-    hidden: Annotated[int, Field(ge=1, le=CELLS_MAX)]
+    visible: Annotated[int, Field(ge=1, le=LAYER_MAX)]
+    hidden: Annotated[int, Field(ge=1, le=LAYER_MAX)]
 
 
 class Grid(_Frozen):
@@ -68,6 +70,12 @@ class Grid(_Frozen):
     rules: tuple[tuple[Annotated[int, Field(ge=0, le=64)], Annotated[int, Field(ge=0, le=64)]], ...] = Field(
         min_length=1, max_length=16
     )
+
+    @model_validator(mode="after")
+    def _no_cell_hears_itself(self) -> Grid:
+        if (0, 0) in self.rules:
+            raise ValueError("rule (0, 0) couples a cell to itself")
+        return self
 
 
 class Edges(_Frozen):
@@ -98,7 +106,7 @@ class Dac(_Frozen):
 
     bits: Bits = 8
     thermometer_bits: Annotated[int, Field(ge=0, le=6)] = 3
-    full_scale: Annotated[float, Field(ge=2**-12, le=256)] = 2.0
+    full_scale: Annotated[float, Field(ge=2**-10, le=64)] = 2.0
     element_sigma: Annotated[float, Field(ge=0, le=0.2)] = 0.0
     gain_sigma: Annotated[float, Field(ge=0, le=0.2)] = 0.0
     offset_sigma_lsb: Annotated[float, Field(ge=0, le=16)] = 0.0
@@ -159,7 +167,7 @@ class Timing(_Frozen):
     beat: Cycles = 1
     dac_beat: Cycles = 2
     scan_beat: Cycles = 8
-    write_buffer: Cycles = 32
+    write_buffer: Annotated[int, Field(ge=0, le=128)] = 32
     instruction: Annotated[int, Field(ge=1, le=1_000_000)] = 2
     sweep: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     colour: Cycles = 0

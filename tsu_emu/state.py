@@ -61,7 +61,8 @@ FETCH, SETTLE, SWEEP_START, COLOUR_PHASE, CORRELATE = range(5)
 IRQ_LOG = 64
 """Interrupt events that the log holds."""
 IRQ_ROWS = 256
-"""Rows kept for it: a posted write may run ahead of the link, and what happens there must push nothing out."""
+"""Rows kept for it. A posted write may run ahead of the link by 128 cycles (`Timing.write_buffer`), and what happens there must
+push nothing out."""
 
 FIRMWARE_SLOTS = 16
 

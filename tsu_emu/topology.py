@@ -36,8 +36,7 @@ class Topology(NamedTuple):
 def build(fabric: Fabric) -> Topology:
     """The graph of a fabric; ConfigError if an edge list is not a simple graph or too large."""
     cells, pairs, position = _shape(fabric)
-    if 2 * len(pairs) > COUPLERS_MAX:
-        raise ConfigError(f"fabric.topology: {2 * len(pairs)} couplers; at most {COUPLERS_MAX}")
+    _check_couplers(2 * len(pairs))
     target = np.concatenate([pairs[:, 0], pairs[:, 1]])
     source = np.concatenate([pairs[:, 1], pairs[:, 0]])
     by_row = np.lexsort((source, target))
@@ -55,6 +54,11 @@ def build(fabric: Fabric) -> Topology:
     )  # fmt: skip
 
 
+def _check_couplers(count: int) -> None:
+    if count > COUPLERS_MAX:
+        raise ConfigError(f"fabric.topology: {count} couplers; at most {COUPLERS_MAX}")
+
+
 def _shape(fabric: Fabric) -> tuple[int, NDArray[np.int64], NDArray[np.int16]]:
     """Cells, (n, 2) coupled pairs, positions."""
     match fabric.topology:
@@ -62,6 +66,7 @@ def _shape(fabric: Fabric) -> tuple[int, NDArray[np.int64], NDArray[np.int16]]:
             pairs = np.stack(np.triu_indices(n, 1), axis=1)
             return n, pairs, _square(n)
         case Bipartite(visible=v, hidden=h):
+            _check_couplers(2 * v * h)
             left, right = np.meshgrid(np.arange(v), v + np.arange(h), indexing="ij")
             position = np.zeros((v + h, 2), np.int16)
             position[v:, 0] = 1

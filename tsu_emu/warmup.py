@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 from numba.core import event
+from numpy.typing import NDArray
 
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
 from tsu_emu import jit
-from tsu_emu.chip import Chip
+from tsu_emu.chip import Bus, Chip
 from tsu_emu.config import parse
 
 Progress = Callable[[int, int], None]
@@ -32,6 +33,16 @@ class _Count(event.Listener):
                 self._progress(self._done, jit.declared)
 
 
+class _Boot:
+    """Firmware that uses its bus once."""
+
+    def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
+        """Write what was read."""
+        scratch = register("SYS.SCRATCH").at()
+        bus.write(scratch, bus.read(scratch))
+        return None
+
+
 def warm_up(progress: Progress) -> None:
     """Returns when all is compiled, from scratch in about half a minute, else loaded from the cache in a fraction of a second."""
     with event.install_listener("numba:compile", _Count(progress)):
@@ -43,7 +54,9 @@ def _live(sigma: float) -> None:
     """Every kind of operation on a chip of three cells."""
     dac = {"element_sigma": sigma, "gain_sigma": sigma, "offset_sigma_lsb": sigma}
     topology = {"kind": "dense", "cells": 3}
-    chip = Chip(parse({"name": "warmup", "fabric": {"topology": topology}, "coupling": {"dac": dac}, "bias": {"dac": dac}}))
+    errors = {"coupling": {"dac": dac, "gain_sigma": sigma}, "bias": {"dac": dac}}
+    errors |= {"pbit": {"slope_sigma": sigma, "offset_sigma_kt": sigma}, "temperature": {"dac": {**dac, "full_scale": 4.0}}}
+    chip = Chip(parse({"name": "warmup", "fabric": {"topology": topology}, **errors}), _Boot())
     program = assemble([Instruction(Opcode.RUN, 2), Instruction(Opcode.STROBE), Instruction(Opcode.HALT)])
     codes = np.zeros(6, np.int16)
     rows = [

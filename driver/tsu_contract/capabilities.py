@@ -9,7 +9,7 @@ from tsu_contract.registers import Window, register
 ROLES = 2
 """Rows of the correlation windows: 0 the data role, 1 the free role."""
 
-LSB_SCALE = 2.0**-24
+LSB_SCALE = 2.0**-28
 """Unit of CAP.*_LSB."""
 
 

@@ -4,10 +4,10 @@
 |---|---|---|---|---|---|
 | READ | word address | 0 | 0 | 0 | the word |
 | WRITE | word address | word | 0 | 0 | 0 |
-| RMW | register address | new bits | bits to change, whole fields | 0 | the word before |
+| RMW | register address | new bits, within the mask | bits to change, whole fields | 0 | the word before |
 | BLKRD | window word address | 0 | 0 | words | 0; the words come as a frame of their own |
 | BLKWR | window word address | 0 | 0 | words | 0; the words are the next payload frame |
-| WAIT | register address | wanted bits | bits to compare | most cycles to wait | the word seen last |
+| WAIT | register address | wanted bits, within the mask | bits to compare | most cycles to wait | the word seen last |
 | DELAY | 0 | 0 | 0 | cycles | 0 |
 | DELAY_UNTIL | 0 | 0 | 0 | chip time, in cycles | 0 |
 | FENCE | 0 | 0 | 0 | 0 | 0 |

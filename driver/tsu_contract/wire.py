@@ -1,7 +1,8 @@
 """Messages between driver and daemon, as lists of frames, in both directions. docs/protocol.md is the prose.
 
 Request: [header][operation records][payload ...]; reply: [header][values][data ...]. A header is a msgpack array; all bulk
-data are raw little-endian frames. Decoding checks form only: types, lengths, limits.
+data are raw little-endian frames. Decoding a request checks its form: types, lengths,
+limits. Replies come from a daemon that is trusted.
 """
 
 from __future__ import annotations
@@ -112,8 +113,8 @@ def _header(frame: Frame, length: int) -> list[Any]:
         raise fail(Code.BAD_HEADER, f"the header is no msgpack array: {type(error).__name__}") from None
     if not isinstance(values, list) or len(values) < 2 or values[0] != MAGIC:
         raise fail(Code.BAD_HEADER, f"the header does not start with {MAGIC!r}")
-    if values[1] != PROTOCOL_MAJOR:
-        raise fail(Code.BAD_VERSION, f"protocol {values[1]!r}; this side speaks {PROTOCOL_MAJOR}")
+    if type(values[1]) is not int or values[1] != PROTOCOL_MAJOR:
+        raise fail(Code.BAD_VERSION, f"protocol {str(values[1])[:40]!r}; this side speaks {PROTOCOL_MAJOR}")
     if len(values) != length:
         raise fail(Code.BAD_HEADER, f"header of {len(values)} values; {length} expected")
     return values

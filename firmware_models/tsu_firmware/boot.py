@@ -118,14 +118,17 @@ SELF_TEST: tuple[Callable[[Bus], bool], ...] = (
 """In order; SYS.BOOT.DETAIL of a FAILED chip is the number, from 1, of the one that failed."""
 
 PAUSE_CYCLES = 100
-"""Least time between two steps; longer than a HALT takes. Assumed."""
+"""Least time between two steps. Assumed."""
 
 
 class BootFirmware:
     """Runs SELF_TEST step by step, then says READY and sleeps for good."""
 
     def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
-        """One step. Returns cycles until the next, or None when done; `state` (16,) int64 is zero at power-on."""
+        """One step. Returns cycles until the next, longer than a HALT takes, or None when done.
+
+        state : (16,) int64, zero at power-on
+        """
         number = int(state[STEP])
         if number == 0:
             self._report(bus, "SELFTEST", 0)
@@ -134,7 +137,7 @@ class BootFirmware:
             return None
         state[STEP] = number + 1
         if number + 1 < len(SELF_TEST):
-            return PAUSE_CYCLES
+            return max(PAUSE_CYCLES, 2 * bus.read(_address("CAP.INSTRUCTION_CYCLES")))
         self._report(bus, "READY", 0)
         return None
 

@@ -29,7 +29,7 @@ from tsu_contract.wire import (
 from tsu_driver.errors import LinkTimeout
 
 SIDE = 3
-LSB = 1 << 18
+LSB = 1 << 22
 """Couplings and temperature in steps of 1/64."""
 
 CAPABILITIES = Capabilities(

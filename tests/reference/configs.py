@@ -22,7 +22,7 @@ def _dac(rng: random.Random, bits_min: int, fine: bool) -> dict[str, Any]:
     return {
         "bits": bits,
         "thermometer_bits": rng.randint(0, min(bits, 6)),
-        "full_scale": rng.uniform(0.0005, 0.01) if fine else rng.choice((0.5, 1.0, 2.0, 4.0, rng.uniform(0.05, 9.0))),
+        "full_scale": rng.uniform(0.001, 0.01) if fine else rng.choice((0.5, 1.0, 2.0, 4.0, rng.uniform(0.05, 9.0))),
         "element_sigma": _sigma(rng, 0.2),
         "gain_sigma": _sigma(rng, 0.2),
         "offset_sigma_lsb": _sigma(rng, 16.0),
@@ -77,7 +77,7 @@ def _timing(rng: random.Random) -> dict[str, int]:
     )
     timing = {name: rng.randint(0, most) for name in names}
     timing["slot"] = min(timing["slot"], 3)
-    timing["write_buffer"] = rng.choice((0, 1, rng.randint(0, 40), 200))
+    timing["write_buffer"] = rng.choice((0, 1, rng.randint(0, 40), 128))
     timing["instruction"] = rng.randint(1, 1 + most)
     timing["sweep"] = rng.randint(1, 1 + most)
     timing["settle"] = rng.choice((0, 1, rng.randint(0, 60), 300))

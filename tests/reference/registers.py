@@ -36,7 +36,7 @@ def capabilities_of(config: ChipConfig, graph: Graph) -> Capabilities:
     """The CAP block of a chip."""
 
     def lsb(full_scale: float, codes: int) -> int:
-        return round(full_scale / codes * 2**24)
+        return round(full_scale / codes * 2**28)
 
     coupling, bias, temperature, timing = config.coupling.dac, config.bias.dac, config.temperature.dac, config.timing
     return Capabilities(

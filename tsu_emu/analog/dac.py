@@ -42,7 +42,7 @@ def make_bank(dac: Dac, signed: bool, count: int, die_seed: int, stream: int) ->
     binary = dac.bits - dac.thermometer_bits
     unary = (1 << dac.thermometer_bits) - 1
     nominal = np.array([1 << k for k in range(binary)] + [1 << binary] * unary, np.float64)
-    elements, lsb, seed = len(nominal), lsb_of(dac, signed), np.uint64(die_seed)
+    elements, lsb, seed, stream = len(nominal), lsb_of(dac, signed), np.uint64(die_seed), int(stream)
     weight = np.broadcast_to(nominal, (1, elements))
     if dac.element_sigma > 0:
         xi = normals(seed, stream, 0, count, elements, 0)

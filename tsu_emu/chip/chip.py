@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsu_contract.capabilities import LSB_SCALE, Capabilities
 from tsu_contract.errors import Code, Failure
 from tsu_contract.operations import Op
-from tsu_contract.registers import WINDOW_STRIDE, access_table, register
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, access_table, register
 from tsu_contract.wire import Frame, Interrupt
 from tsu_emu import state as S
 from tsu_emu.analog.dac import lsb_of
@@ -36,7 +36,7 @@ from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology, build
 
 BUDGET = 10_000_000
-"""Work of one compiled call, about 50 ms, so that signals get through."""
+"""Work of one compiled call, about 50 ms; between two calls `Chip.between_calls` may stop the chip."""
 
 
 class Bus(Protocol):
@@ -109,7 +109,7 @@ class _FirmwareBus:
         self.cost = 0
 
     def _word(self, address: int) -> int:
-        word = int(access_table().decode[address >> 2])
+        word = int(access_table().decode[address >> 2]) if address < REGISTER_SPACE else -1
         if address % 4 or word < 0:
             raise AssertionError(f"firmware: nothing at {address:#010x}")
         return word
@@ -136,10 +136,12 @@ class Chip:
 
     config : what the chip is; firmware : its boot firmware, or None for a chip that powers up READY; threads : of the array's
     kernels, without effect on any result
+    between_calls : called every now and then in the midst of a long run; what it raises ends the run, and the chip with it
     """
 
     def __init__(self, config: ChipConfig, firmware: Firmware | None = None, threads: int = 1) -> None:
         self.config = config
+        self.between_calls: Callable[[], None] = lambda: None
         topology = build(config.fabric)
         self.capabilities = cap = capabilities_of(config, topology)
         rules = make_rules(cap)
@@ -182,7 +184,7 @@ class Chip:
         records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order. A WAIT that fails ends the list there.
         """
         records = records.copy()
-        link = int(self.state.time[S.LINK])
+        link = self.link_time
         check(records, payloads, self._plant.rules, self._plant.windows, self.capabilities, link)
         values = np.zeros(len(records), np.uint32)
         result = Result(0, link, link, values)
@@ -203,7 +205,7 @@ class Chip:
                     return self._timed_out(records[k], k, result)
                 k += 1
             else:
-                result.executed, result.t_end = len(records), int(self.state.time[S.LINK])
+                result.executed, result.t_end = len(records), self.link_time
                 return result
 
     def _advance(self, until: int, word: int = -1, mask: int = 0, wanted: int = 0) -> bool:
@@ -212,7 +214,9 @@ class Chip:
             reason = machine.advance(self._plant, self.state, until, word, np.uint32(mask), np.uint32(wanted), BUDGET)
             if reason == machine.AT_FIRMWARE:
                 self._step_firmware()
-            elif reason != machine.OUT_OF_BUDGET:
+            elif reason == machine.OUT_OF_BUDGET:
+                self.between_calls()
+            else:
                 return bool(reason == machine.MET)
 
     def _wait(self, record: Any, first_look: int, values: NDArray[np.uint32], k: int) -> bool:
@@ -250,7 +254,7 @@ class Chip:
         seen, mask, wanted = int(result.values[k]), int(record["mask"]), int(record["value"])
         message = f"WAIT on {name}: {seen & mask:#x} after {int(record['arg'])} cycles, {wanted & mask:#x} wanted"
         result.failure = Failure(Code.WAIT_TIMEOUT, message, k, address, name)
-        result.executed, result.t_end = k, int(self.state.time[S.LINK])
+        result.executed, result.t_end = k, self.link_time
         result.values = result.values[:k]
         self._advance(result.t_end)
         return result
@@ -264,16 +268,31 @@ class Chip:
         if delay is not None:
             self.state.events[S.EVENT_FIRMWARE] = int(self.state.time[S.NOW]) + max(delay, bus.cost, 1)
 
+    @property
+    def link_time(self) -> int:
+        """The host link's clock, cycles."""
+        return int(self.state.time[S.LINK])
+
+    def interrupts_so_far(self) -> int:
+        """Events logged up to the link's clock since power-on."""
+        log, newest = self.state.core["irq_log"][0], int(self.state.time[S.IRQ_NUMBER])
+        while newest > 0 and log[(newest - 1) % S.IRQ_ROWS, 1] > self.link_time:
+            newest -= 1
+        return newest
+
     def interrupts(self, since: int) -> tuple[tuple[Interrupt, ...], int]:
         """Events of the log from number `since` on up to the link's clock, and how many the log no longer holds."""
-        log, link = self.state.core["irq_log"][0], int(self.state.time[S.LINK])
-        newest = int(self.state.time[S.IRQ_NUMBER])
-        while newest > since and log[(newest - 1) % S.IRQ_ROWS, 1] > link:
-            newest -= 1
+        log, newest = self.state.core["irq_log"][0], self.interrupts_so_far()
         oldest = max(since, newest - S.IRQ_LOG)
         return tuple(Interrupt(*log[n % S.IRQ_ROWS].tolist()) for n in range(oldest, newest)), oldest - since
 
     def restore(self, saved: dict[str, NDArray[Any]]) -> None:
-        """Take a state that `state.save` gave; what hangs on it follows."""
+        """Take a state that `state.save` gave of a chip of the same configuration and seeds; what hangs on it follows.
+
+        ValueError: the arrays do not fit, or firmware was at work in that chip and this one has none.
+        """
+        due = saved["core"]["events"][0, S.EVENT_FIRMWARE] != S.NEVER if "core" in saved else False
+        if due and self._firmware is None:
+            raise ValueError("the saved chip's firmware was at work; this chip has none")
         S.restore(self.state, saved)
         self._place_all_codes()

@@ -140,14 +140,18 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
         if action == DO_COLOUR:
             budget -= _update_colour(net, code, bank, phase[colour], phase[colour + 1], tick, p.key, p.threads)
         elif action == DO_SWEEP_START:
+            budget -= s.spins.size
             _start_sweep(
                 c, bank, s.clamp_mask_next, s.clamp_value_next, s.plane_temp, p.die.temperature, p.tdac_floor, p.die.scale
             )
         elif action == DO_CORRELATE:
+            budget -= s.pair_sum.size * s.enabled.size + s.spins.size
             accumulate(c, s.spins, s.enabled, s.pair_sum, s.mean_sum, p.topology.pair_i, p.topology.pair_j)
         elif action == DO_STROBE:
+            budget -= s.spins.size
             s.scan[:] = s.spins
         elif action == DO_LATCH:
+            budget -= s.pair_sum.size + s.mean_sum.size
             s.pair_latch[:] = s.pair_sum
             s.mean_latch[:] = s.mean_sum
 

@@ -79,6 +79,15 @@ def _go_on(c, t, pc):  # type: ignore[no-untyped-def]
 
 
 @inner
+def _operand_is_legal(op, n, temp_code_max):  # type: ignore[no-untyped-def]
+    if op == LOOP:
+        return n >= 1
+    if op == SET_T:
+        return 1 <= n <= temp_code_max
+    return n == 0 or op == RUN or op == DELAY
+
+
+@inner
 def _fetch(c, program, timing, temp_code_max, loop_depth):  # type: ignore[no-untyped-def]
     """FETCH: executes the instruction at PC."""
     t, q = c.time[NOW], c.sequencer
@@ -93,9 +102,7 @@ def _fetch(c, program, timing, temp_code_max, loop_depth):  # type: ignore[no-un
         return NOTHING
     word = program[pc]
     op, n = np.int64(word >> np.uint64(56)), np.int64(word & np.uint64(0xFFFFFFFF))
-    bare = op == HALT or op == STROBE or op == CORR_LATCH or op == END or op == WAIT_SETTLE or op == IRQ
-    bad_operand = (bare and n != 0) or (op == LOOP and n == 0) or (op == SET_T and not 1 <= n <= temp_code_max)
-    if op > IRQ or (word >> np.uint64(32)) & np.uint64(0xFFFFFF) or bad_operand:
+    if op > IRQ or (word >> np.uint64(32)) & np.uint64(0xFFFFFF) or not _operand_is_legal(op, n, temp_code_max):
         _fault(c, ILLEGAL)
         return NOTHING
     after = t + timing.instruction

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import secrets
+import select
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,42 +21,51 @@ import zmq
 from tsu_contract.wire import PAYLOAD_BYTES_MAX
 from tsu_emu.server.session import Server
 
-LOOPBACK = re.compile(r"tcp://(127(\.\d{1,3}){3}|localhost|\[::1\]):(\d+|\*)")
+LOOPBACK = re.compile(r"tcp://(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):(\d{1,5}|\*)")
+QUEUED_REPLIES = 16
+"""Replies that may wait for a client that does not read; further ones are dropped, and it may ask for them again."""
+MESSAGES_A_TURN = 16
+"""Requests answered before the daemon looks whether it is to stop."""
 
 
 class EndpointError(ValueError):
-    """An endpoint that the daemon will not listen on."""
+    """An endpoint that the daemon will not or cannot listen on."""
+
+
+class _StopAsked(Exception):
+    """Unwinds a run that is under way when the daemon is to stop."""
 
 
 def default_endpoint(name: str) -> str:
-    """ipc endpoint of a chip in the user's run-time directory, which is made 0700."""
+    """ipc endpoint of a chip in the user's run-time directory."""
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache")
     return f"ipc://{base / 'tsu-emu' / (name + '.sock')}"
 
 
 def prepare(endpoint: str) -> None:
-    """Checks an endpoint and makes an ipc socket's directory, 0700; EndpointError says what is wrong with it."""
+    """Checks an endpoint and makes an ipc socket's directory, 0700, if there is none; EndpointError says what is wrong."""
     if endpoint.startswith("tcp://"):
-        if not LOOPBACK.fullmatch(endpoint):
+        port = LOOPBACK.fullmatch(endpoint)
+        if port is None:
             raise EndpointError(f"{endpoint}: without encryption the daemon listens on loopback alone, e.g. tcp://127.0.0.1:5555")
+        if port[1] != "*" and int(port[1]) > 65535:
+            raise EndpointError(f"{endpoint}: a port is 0 to 65535, or * for any")
         return
-    if not endpoint.startswith("ipc://") or len(endpoint) < len("ipc://") + 1:
+    name = endpoint.removeprefix("ipc://")
+    if name == endpoint or not name or name[0] in "@*":
         raise EndpointError(f"{endpoint}: ipc://PATH or tcp://127.0.0.1:PORT expected")
-    path = Path(endpoint.removeprefix("ipc://"))
-    if len(os.fsencode(path)) > zmq.IPC_PATH_MAX_LEN:
+    if len(os.fsencode(name)) > zmq.IPC_PATH_MAX_LEN:
         raise EndpointError(f"{endpoint}: the path is longer than {zmq.IPC_PATH_MAX_LEN} bytes")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if _answered(endpoint):
+    Path(name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if _answered(name):
         raise EndpointError(f"{endpoint}: another daemon listens there")
 
 
-def _answered(endpoint: str) -> bool:
-    """Whether somebody accepts connections on an ipc endpoint."""
-    import socket
-
+def _answered(path: str) -> bool:
+    """Whether somebody accepts connections on a local socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(endpoint.removeprefix("ipc://"))
+            probe.connect(path)
         except OSError:
             return False
         return True
@@ -66,71 +77,99 @@ def announce(event: str, **details: Any) -> None:
         print(json.dumps({"event": event, **details}), flush=True)
 
 
-@contextmanager
-def _stop_signals(wake: Any) -> Iterator[None]:
-    """SIGTERM and SIGINT become a message on the daemon's inner socket; elsewhere than in the main thread, nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = {s: signal.signal(s, lambda *_: wake()) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-
-
 class Daemon:
-    """Serves one chip on one endpoint until `stop` is called, a signal comes or, if asked, standard input closes."""
+    """Serves one chip on one endpoint until `stop` is called, a signal comes or, if asked, standard input closes.
 
-    def __init__(self, server: Server, endpoint: str) -> None:
+    server : the chip's sessions; exit_with_stdin : end when standard input does; EndpointError if it cannot listen
+    """
+
+    def __init__(self, server: Server, endpoint: str, exit_with_stdin: bool = False) -> None:
         self._server = server
+        if exit_with_stdin and sys.stdin is None:
+            raise EndpointError("standard input is closed already; do not ask to end with it")
+        self._stdin = sys.stdin.fileno() if exit_with_stdin else None
         self._context = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.LINGER, 1000)
         self._router.setsockopt(zmq.MAXMSGSIZE, PAYLOAD_BYTES_MAX)
         self._router.setsockopt(zmq.ROUTER_HANDOVER, 0)
-        prepare(endpoint)
-        self._router.bind(endpoint)
+        self._router.setsockopt(zmq.SNDHWM, QUEUED_REPLIES)
+        self._bind(endpoint)
         self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         self._ipc = Path(endpoint.removeprefix("ipc://")) if endpoint.startswith("ipc://") else None
-        if self._ipc:
-            self._ipc.chmod(0o600)
-        read_end, write_end = os.pipe()
-        self._wake_read, self._wake_write = read_end, write_end
+        self._wake_read, self._wake_write = os.pipe()
+        server.chip.between_calls = self._between_calls
+
+    def _bind(self, endpoint: str) -> None:
+        before = os.umask(0o077)
+        try:
+            prepare(endpoint)
+            os.umask(0o177)
+            self._router.bind(endpoint)
+        except (zmq.ZMQError, OSError) as error:
+            self._router.close(0)
+            self._context.term()
+            raise EndpointError(f"{endpoint}: {error}") from None
+        except EndpointError:
+            self._router.close(0)
+            self._context.term()
+            raise
+        finally:
+            os.umask(before)
 
     def stop(self) -> None:
-        """Ends `run` from another thread or a signal handler."""
+        """Ends `run` from another thread or a signal handler, in the midst of a long run too."""
         os.write(self._wake_write, b"x")
 
-    def run(self, exit_with_stdin: bool = False) -> None:
-        """Answers requests in the order in which they come."""
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Answers requests in the order in which they come; calls `ready` when signals are being heard."""
         poller = zmq.Poller()
         poller.register(self._router, zmq.POLLIN)
-        poller.register(self._wake_read, zmq.POLLIN)
-        stdin = sys.stdin.fileno() if exit_with_stdin else None
-        if stdin is not None:
-            poller.register(stdin, zmq.POLLIN)
+        for waking in self._wakers():
+            poller.register(waking, zmq.POLLIN)
         try:
-            with _stop_signals(self.stop):
+            with self._stop_signals():
+                ready()
                 while True:
-                    ready = dict(poller.poll())
-                    if self._wake_read in ready or (stdin in ready and not os.read(stdin or 0, 4096)):
-                        return
-                    if self._router in ready:
+                    active = dict(poller.poll())
+                    self._between_calls()
+                    if self._router in active:
                         self._answer()
+        except _StopAsked:
+            pass
         finally:
             self._close()
 
+    def _wakers(self) -> list[int]:
+        return [self._wake_read] if self._stdin is None else [self._wake_read, self._stdin]
+
+    def _between_calls(self) -> None:
+        """Raises _StopAsked if the daemon is to stop; what comes on standard input is thrown away."""
+        active, _, _ = select.select(self._wakers(), [], [], 0)
+        if self._wake_read in active or (self._stdin in active and not os.read(self._stdin or 0, 4096)):
+            raise _StopAsked
+
+    @contextmanager
+    def _stop_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop the daemon if it runs in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        kept = {s: signal.signal(s, lambda *_: self.stop()) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
     def _answer(self) -> None:
-        """Answers all that has arrived."""
-        while True:
+        """Answers what has arrived, up to MESSAGES_A_TURN."""
+        for _ in range(MESSAGES_A_TURN):
             try:
                 client, *frames = self._router.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            with suppress(zmq.Again):
-                self._router.send_multipart([client, *self._server.handle(frames)], zmq.NOBLOCK, copy=False)
+            self._router.send_multipart([client, *self._server.handle(frames)], copy=False)
 
     def _close(self) -> None:
         self._router.close()

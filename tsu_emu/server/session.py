@@ -14,10 +14,11 @@ from tsu_contract.wire import Frame, Kind, Reply, Request
 from tsu_emu.chip import Chip
 
 SESSIONS_MAX = 1000
+"""Open sessions; one more closes the one that has been silent longest."""
 CACHED_REPLIES = 16
 """Replies kept for each session."""
-CACHED_BYTES = 64 << 20
-"""Bytes of replies kept for each session; the newest is kept whatever its size."""
+CACHED_BYTES = 256 << 20
+"""Bytes of replies kept for all sessions together; the newest reply is kept whatever its size."""
 
 
 @dataclass
@@ -26,16 +27,6 @@ class _Session:
     last_seq: int = 0
     interrupts_seen: int = 0
     replies: OrderedDict[int, list[Frame]] = field(default_factory=OrderedDict)
-    kept_bytes: int = 0
-
-    def keep(self, seq: int, frames: list[Frame]) -> None:
-        """Keep a reply, and let go of the oldest beyond the limits."""
-        self.last_seq = seq
-        self.replies[seq] = frames
-        self.kept_bytes += sum(map(len, frames))
-        while len(self.replies) > CACHED_REPLIES or (len(self.replies) > 1 and self.kept_bytes > CACHED_BYTES):
-            _, oldest = self.replies.popitem(last=False)
-            self.kept_bytes -= sum(map(len, oldest))
 
 
 class Server:
@@ -46,8 +37,8 @@ class Server:
 
     def __init__(self, chip: Chip, name: str = "", boot: str = "") -> None:
         self.chip, self._name, self._boot = chip, name or chip.config.name, boot
-        self._sessions: dict[int, _Session] = {}
-        self._numbered = 0
+        self._sessions: OrderedDict[int, _Session] = OrderedDict()
+        self._numbered = self._kept_bytes = 0
 
     def handle(self, frames: Sequence[Frame]) -> list[Frame]:
         """The reply to a request; whatever is wrong with it becomes a reply that says so."""
@@ -68,15 +59,12 @@ class Server:
         theirs = request.body.get("map_hash")
         if theirs != MAP_HASH:
             shown = str(theirs)[:16]
-            raise fail(
-                Code.MAP_MISMATCH, f"register map {shown}... is not this chip's {MAP_HASH[:16]}...; install matching versions"
-            )
+            message = f"register map {shown}... is not this chip's {MAP_HASH[:16]}...; install matching versions"
+            raise fail(Code.MAP_MISMATCH, message)
         if len(self._sessions) >= SESSIONS_MAX:
-            raise fail(Code.TOO_MANY_SESSIONS, f"{SESSIONS_MAX} sessions are open; close one")
+            self._close(next(iter(self._sessions.values())))
         self._numbered += 1
-        _, lost = self.chip.interrupts(0)
-        seen = lost + len(self.chip.interrupts(0)[0])
-        self._sessions[self._numbered] = _Session(self._numbered, interrupts_seen=seen)
+        self._sessions[self._numbered] = _Session(self._numbered, interrupts_seen=self.chip.interrupts_so_far())
         return Reply(Kind.HELLO, self._numbered, request.seq, body=self._welcome())
 
     def _welcome(self) -> dict[str, Any]:
@@ -98,47 +86,61 @@ class Server:
         session = self._sessions.get(request.session)
         if session is None:
             raise fail(Code.UNKNOWN_SESSION, f"session {request.session} is not open; say HELLO")
+        self._sessions.move_to_end(session.number)
         return session
 
-    def _replayed(self, session: _Session, seq: int) -> list[Frame] | None:
-        """The kept reply to a request that came before; None if `seq` is the next one due."""
-        if seq in session.replies:
-            return session.replies[seq]
+    @staticmethod
+    def _check_next(session: _Session, seq: int) -> None:
+        """Refuses what is not the next request and has no reply kept."""
         if 0 < seq <= session.last_seq:
-            raise fail(
-                Code.SEQUENCE_EVICTED, f"request {seq} was answered, but its reply is no longer kept; it is not executed again"
-            )
+            message = f"request {seq} was taken, but its reply is no longer kept; it is not executed again"
+            raise fail(Code.SEQUENCE_EVICTED, message)
         if seq != session.last_seq + 1:
             raise fail(Code.BAD_SEQUENCE, f"request {seq} after {session.last_seq}; {session.last_seq + 1} expected")
-        return None
 
     def _bye(self, request: Request) -> list[Frame]:
         session = self._session(request)
-        if self._replayed(session, request.seq) is None:
-            del self._sessions[session.number]
+        if request.seq in session.replies:
+            message = f"request {request.seq} was another one; BYE is request {session.last_seq + 1}"
+            raise fail(Code.BAD_SEQUENCE, message)
+        self._check_next(session, request.seq)
+        self._close(session)
         return wire.encode_reply(Reply(Kind.BYE, request.session, request.seq))
 
     def _operate(self, request: Request) -> list[Frame]:
         session = self._session(request)
-        kept = self._replayed(session, request.seq)
-        if kept is not None:
-            return kept
-        reply = Reply(Kind.OPERATE, request.session, request.seq)
+        if request.seq in session.replies:
+            return session.replies[request.seq]
+        self._check_next(session, request.seq)
+        session.last_seq = request.seq
+        now = self.chip.link_time
+        reply = Reply(Kind.OPERATE, request.session, request.seq, t_start=now, t_end=now)
         try:
             r = self.chip.execute(request.records, request.payloads)
-            reply = replace(
-                reply,
-                failure=r.failure,
-                executed=r.executed,
-                t_start=r.t_start,
-                t_end=r.t_end,
-                values=r.values,
-                data=tuple(r.data),
-            )
+            reply = replace(reply, failure=r.failure, executed=r.executed, t_end=r.t_end, values=r.values, data=tuple(r.data))
         except ProtocolError as error:
             reply = replace(reply, failure=error.failure)
         events, lost = self.chip.interrupts(session.interrupts_seen)
         session.interrupts_seen += len(events) + lost
         frames = wire.encode_reply(replace(reply, interrupts=events, interrupts_lost=lost))
-        session.keep(request.seq, frames)
+        self._keep(session, request.seq, frames)
         return frames
+
+    def _keep(self, session: _Session, seq: int, frames: list[Frame]) -> None:
+        """Keeps a reply, and lets go of old ones beyond the limits: its session's, then those of the most silent sessions."""
+        session.replies[seq] = frames
+        self._kept_bytes += sum(map(len, frames))
+        if len(session.replies) > CACHED_REPLIES:
+            self._forget_oldest(session)
+        for other in self._sessions.values():
+            while self._kept_bytes > CACHED_BYTES and len(other.replies) > (1 if other is session else 0):
+                self._forget_oldest(other)
+
+    def _forget_oldest(self, session: _Session) -> None:
+        _, frames = session.replies.popitem(last=False)
+        self._kept_bytes -= sum(map(len, frames))
+
+    def _close(self, session: _Session) -> None:
+        while session.replies:
+            self._forget_oldest(session)
+        del self._sessions[session.number]
