@@ -114,10 +114,15 @@ def _header(frame: Frame, length: int) -> list[Any]:
     if not isinstance(values, list) or len(values) < 2 or values[0] != MAGIC:
         raise fail(Code.BAD_HEADER, f"the header does not start with {MAGIC!r}")
     if type(values[1]) is not int or values[1] != PROTOCOL_MAJOR:
-        raise fail(Code.BAD_VERSION, f"protocol {str(values[1])[:40]!r}; this side speaks {PROTOCOL_MAJOR}")
+        raise fail(Code.BAD_VERSION, f"protocol {_shown(values[1])}; this side speaks {PROTOCOL_MAJOR}")
     if len(values) != length:
         raise fail(Code.BAD_HEADER, f"header of {len(values)} values; {length} expected")
     return values
+
+
+def _shown(value: Any) -> str:
+    """A hostile value in few words: a container is not looked into."""
+    return repr(value)[:40] if isinstance(value, int | float | str | bytes | None) else f"of type {type(value).__name__}"
 
 
 def _no_extension(code: int, data: bytes) -> Any:
@@ -126,7 +131,7 @@ def _no_extension(code: int, data: bytes) -> Any:
 
 def _unsigned(value: Any, name: str, bits: int = 64) -> int:
     if type(value) is not int or not 0 <= value < 1 << bits:
-        raise fail(Code.BAD_HEADER, f"{name} is {str(value)[:40]!r}; an unsigned {bits}-bit integer expected")
+        raise fail(Code.BAD_HEADER, f"{name} is {_shown(value)}; an unsigned {bits}-bit integer expected")
     return value
 
 
@@ -144,7 +149,7 @@ def decode_request(frames: Sequence[Frame]) -> Request:
         raise fail(Code.BAD_FRAMES, f"{len(frames)} frames; 1 to {FRAMES_MAX} expected")
     _, _, kind, session, seq, body = _header(frames[0], 6)
     if type(kind) is not int or kind not in Kind._value2member_map_:
-        raise fail(Code.BAD_HEADER, f"unknown kind {str(kind)[:40]!r}")
+        raise fail(Code.BAD_HEADER, f"unknown kind {_shown(kind)}")
     _unsigned(session, "session")
     _unsigned(seq, "seq")
     if not isinstance(body, dict):

@@ -116,7 +116,7 @@ def first_fault(records, rules, windows, link):  # type: ignore[no-untyped-def]
         if r.chip != 0:
             return k, BAD_CHIP
         timed = op == DELAY or op == DELAY_UNTIL
-        if (addr != 0 and (timed or op == FENCE)) or (arg != 0 and (op <= RMW or op == FENCE)):
+        if (addr != 0 and (timed or op == FENCE)) or (r.arg != 0 and (op <= RMW or op == FENCE)):
             return k, BAD_OPERATION
         if (r.value != 0 and not (op == WRITE or op == RMW or op == WAIT)) or (r.mask != 0 and op != RMW and op != WAIT):
             return k, BAD_OPERATION
@@ -165,7 +165,8 @@ def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capab
         r = records[index]
         if len(payload) != 4 * int(r["arg"]):
             message = f"payload of {len(payload)} bytes for a burst of {r['arg']} words; {4 * int(r['arg'])} expected"
-            raise fail(Code.BAD_PAYLOAD, message, index, int(r["addr"]))
+            window = WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE].name
+            raise fail(Code.BAD_PAYLOAD, message, index, int(r["addr"]), window)
         _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], payload, index, int(r["addr"]), cap)
     single = np.flatnonzero((records["op"] == WRITE) & (records["addr"] >= STRIDE))
     for index in single.tolist():
@@ -224,6 +225,8 @@ def _explain(code: Code, index: int, record: Any, cap: Capabilities) -> Exceptio
         case Code.SPLIT_FIELD:
             field = next((f.name for f in reg.fields.values() if f.mask & mask and f.mask & ~mask), None) if reg else None
             text = f"mask {mask:#x} cuts through {place}.{field}; a read-modify-write changes whole fields"
+        case Code.RESERVED_BITS if op == Op.RMW and mask == 0:
+            text = f"RMW of {place}: mask 0 changes nothing; name at least one field"
         case Code.RESERVED_BITS:
             text = f"{(mask if op == Op.RMW else value):#010x} has bits outside the writable fields of {place}"
         case _ if op == Op.WAIT or reg is None:

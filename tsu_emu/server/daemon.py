@@ -22,7 +22,7 @@ from tsu_contract.wire import PAYLOAD_BYTES_MAX
 from tsu_emu.server.session import Server
 
 LOOPBACK = re.compile(r"tcp://(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):(\d{1,5}|\*)")
-QUEUED_REPLIES = 16
+QUEUED_REPLIES = 1000
 """Replies that may wait for a client that does not read; further ones are dropped, and it may ask for them again."""
 MESSAGES_A_TURN = 16
 """Requests answered before the daemon looks whether it is to stop."""
@@ -151,14 +151,20 @@ class Daemon:
 
     @contextmanager
     def _stop_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT stop the daemon if it runs in the main thread."""
+        """SIGTERM and SIGINT stop the daemon if it runs in the main thread.
+
+        The system may hand a signal to any thread, so the main thread's poll is woken through the pipe, not by the signal.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        kept = {s: signal.signal(s, lambda *_: self.stop()) for s in (signal.SIGTERM, signal.SIGINT)}
+        os.set_blocking(self._wake_write, False)
+        wakeup = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        kept = {s: signal.signal(s, lambda *_: None) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
+            signal.set_wakeup_fd(wakeup)
             for number, handler in kept.items():
                 signal.signal(number, handler)
 

@@ -58,7 +58,7 @@ class Server:
     def _hello(self, request: Request) -> Reply:
         theirs = request.body.get("map_hash")
         if theirs != MAP_HASH:
-            shown = str(theirs)[:16]
+            shown = theirs[:16] if isinstance(theirs, str) else type(theirs).__name__
             message = f"register map {shown}... is not this chip's {MAP_HASH[:16]}...; install matching versions"
             raise fail(Code.MAP_MISMATCH, message)
         if len(self._sessions) >= SESSIONS_MAX:
