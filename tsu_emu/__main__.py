@@ -62,14 +62,16 @@ def _serve(config: ChipConfig, endpoint: str | None, threads: int, exit_with_std
     import os
 
     from tsu_emu.chip import Chip
-    from tsu_emu.server.daemon import Daemon, announce, boot_word, default_endpoint
+    from tsu_emu.server.daemon import Daemon, announce, boot_word, default_endpoint, prepare
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up
     from tsu_firmware import BootFirmware
 
+    endpoint = endpoint or default_endpoint(config.name)
+    prepare(endpoint)
     warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total))
     chip = Chip(config, BootFirmware(), threads=min(threads, os.cpu_count() or 1))
-    daemon = Daemon(Server(chip, boot=boot_word()), endpoint or default_endpoint(config.name), exit_with_stdin)
+    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin)
     daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name))
 
 
@@ -110,7 +112,9 @@ def warmup() -> None:
         task = bar.add_task("compiling the chip", total=None)
         from tsu_emu.warmup import warm_up
 
-        warm_up(lambda done, total: bar.update(task, completed=done, total=total))
+        endpoint = endpoint or default_endpoint(config.name)
+    prepare(endpoint)
+    warm_up(lambda done, total: bar.update(task, completed=done, total=total))
         bar.update(task, completed=1, total=1)
 
 

@@ -68,6 +68,13 @@ def test_a_graph_that_cannot_be_is_refused_by_name(topology: dict[str, Any], sai
         Chip(parse({"name": "x", "fabric": {"topology": topology}}))
 
 
+def test_a_chip_whose_planes_do_not_fit_their_window_is_refused() -> None:
+    """256 planes of 4 Mi cells would need 128 MiB of CLAMP_MASK; the graph itself is legal."""
+    config = parse({"name": "x", "fabric": {"planes": 256, "topology": {"kind": "edges", "cells": 1 << 22, "pairs": []}}})
+    with pytest.raises(ConfigError, match="CLAMP_MASK would hold 256 x 131072 elements, more than its 64 MiB"):
+        Chip(config)
+
+
 def test_provenance_of_a_value_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"coupling\.dac\.bitz"):
         parse({**GOOD, "provenance": {"coupling.dac.bitz": "assumed"}})

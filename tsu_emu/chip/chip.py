@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsu_contract.capabilities import LSB_SCALE, Capabilities
 from tsu_contract.errors import Code, Failure
 from tsu_contract.operations import Op
-from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, access_table, register
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, WINDOWS, access_table, register
 from tsu_contract.wire import Frame, Interrupt
 from tsu_emu import state as S
 from tsu_emu.analog.dac import lsb_of
@@ -20,7 +20,7 @@ from tsu_emu.analog.die import make_die, place_biases, place_couplings
 from tsu_emu.analog.pbit import power_on_spins
 from tsu_emu.chip import machine
 from tsu_emu.chip.windows import WindowPort
-from tsu_emu.config import ChipConfig
+from tsu_emu.config import ChipConfig, ConfigError
 from tsu_emu.digital.correlator import FRACTION_BITS
 from tsu_emu.digital.regfile import (
     CLEAR_CORRELATIONS,
@@ -97,6 +97,14 @@ def capabilities_of(config: ChipConfig, topology: Topology) -> Capabilities:
     )
 
 
+def _check_windows(cap: Capabilities) -> None:
+    """ConfigError if a window is too small for the chip."""
+    for window in WINDOWS.values():
+        if 4 * cap.words(window) > window.size:
+            shape = " x ".join(str(n) for n in cap.shape(window))
+            raise ConfigError(f"fabric: {window.name} would hold {shape} elements, more than its {window.size >> 20} MiB")
+
+
 def _key(seed: int, stream: Stream) -> NDArray[np.uint32]:
     return np.array([seed & 0xFFFFFFFF, seed >> 32, stream], np.uint32)
 
@@ -144,6 +152,7 @@ class Chip:
         self.between_calls: Callable[[], None] = lambda: None
         topology = build(config.fabric)
         self.capabilities = cap = capabilities_of(config, topology)
+        _check_windows(cap)
         rules = make_rules(cap)
         self._plant = plant = machine.Plant(
             rules=rules,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tsu_contract import wire
-from tsu_contract.errors import Code, ProtocolError, fail
+from tsu_contract.errors import Code, Layer, ProtocolError, fail
 from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Frame, Kind, Reply, Request
 from tsu_emu.chip import Chip
@@ -119,6 +119,9 @@ class Server:
             r = self.chip.execute(request.records, request.payloads)
             reply = replace(reply, failure=r.failure, executed=r.executed, t_end=r.t_end, values=r.values, data=tuple(r.data))
         except ProtocolError as error:
+            if error.failure.layer is Layer.TRANSPORT:
+                session.last_seq -= 1
+                raise
             reply = replace(reply, failure=error.failure)
         events, lost = self.chip.interrupts(session.interrupts_seen)
         session.interrupts_seen += len(events) + lost
