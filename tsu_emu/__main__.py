@@ -112,9 +112,7 @@ def warmup() -> None:
         task = bar.add_task("compiling the chip", total=None)
         from tsu_emu.warmup import warm_up
 
-        endpoint = endpoint or default_endpoint(config.name)
-    prepare(endpoint)
-    warm_up(lambda done, total: bar.update(task, completed=done, total=total))
+        warm_up(lambda done, total: bar.update(task, completed=done, total=total))
         bar.update(task, completed=1, total=1)
 
 

@@ -56,7 +56,10 @@ def prepare(endpoint: str) -> None:
         raise EndpointError(f"{endpoint}: ipc://PATH or tcp://127.0.0.1:PORT expected")
     if len(os.fsencode(name)) > zmq.IPC_PATH_MAX_LEN:
         raise EndpointError(f"{endpoint}: the path is longer than {zmq.IPC_PATH_MAX_LEN} bytes")
-    Path(name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        Path(name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EndpointError(f"{endpoint}: {error}") from None
     if _answered(name):
         raise EndpointError(f"{endpoint}: another daemon listens there")
 
@@ -106,14 +109,10 @@ class Daemon:
             prepare(endpoint)
             os.umask(0o177)
             self._router.bind(endpoint)
-        except (zmq.ZMQError, OSError) as error:
+        except (zmq.ZMQError, EndpointError) as error:
             self._router.close(0)
             self._context.term()
-            raise EndpointError(f"{endpoint}: {error}") from None
-        except EndpointError:
-            self._router.close(0)
-            self._context.term()
-            raise
+            raise EndpointError(f"{endpoint}: {error}" if isinstance(error, zmq.ZMQError) else str(error)) from None
         finally:
             os.umask(before)
 
