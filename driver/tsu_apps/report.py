@@ -83,12 +83,14 @@ def write_json(
 
 def format_rows(rows: Iterable[Row]) -> str:
     """The rows as aligned lines of text: name, value, unit, goal and whether it is met."""
+    rows = list(rows)
+    width = max((len(row.name) for row in rows), default=0) + 2
     lines = []
     for row in rows:
         number = f"{row.value:,.0f}" if float(row.value).is_integer() else f"{row.value:.4g}"
         spread = "" if row.spread is None else f" ± {row.spread:.2g}"
         verdict = "" if row.goal is None else f"goal {row.goal}: {'met' if row.ok else 'MISSED'}"
-        lines.append(f"  {row.name:<22}{number + spread:>14} {row.unit:<8}{verdict}".rstrip())
+        lines.append(f"  {row.name:<{width}}{number + spread:>20} {row.unit:<8}{verdict}".rstrip())
     return "\n".join(lines)
 
 
