@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tsu_apps.ctd.examples import Layout
 from tsu_apps.ctd.rule import Floats
+from tsu_contract.capabilities import LSB_SCALE
 from tsu_driver import Chip, Linear
 
 BURN = 10
@@ -52,4 +53,4 @@ def dream(chip: Chip, layout: Layout, label: int, n: int, planes: int) -> NDArra
 
 def _hottest(chip: Chip) -> float:
     c = chip.capabilities
-    return min(HOT, ((1 << c.temp_bits) - 1) * c.temp_lsb * 2.0**-24)
+    return min(HOT, ((1 << c.temp_bits) - 1) * c.temp_lsb * LSB_SCALE)
