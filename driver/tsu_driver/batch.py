@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -59,7 +60,7 @@ NO_BLOCK = -1
 """Slot of a window that this chip has no elements of."""
 
 
-class Ticket(Generic[T]):
+class Ticket(ABC, Generic[T]):
     """The promise of a value; `value` holds once the batch has been executed, HostError before."""
 
     __slots__ = ("_batch", "_slot")
@@ -69,9 +70,9 @@ class Ticket(Generic[T]):
         self._slot = slot
 
     @property
+    @abstractmethod
     def value(self) -> T:
         """What the operation read."""
-        raise NotImplementedError
 
 
 class WordTicket(Ticket[int]):
