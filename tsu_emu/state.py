@@ -41,7 +41,7 @@ EVENT_SLOTS = 3
 ACTIVITY = 0
 """What the next edge does: one of the FETCH .. CORRELATE below."""
 COLOUR = 1
-"""Colour of a COLOUR edge."""
+"""Number of the phase of a COLOUR edge, 0 .. colours - 1."""
 STOP_ASKED = 2
 STEPPING = 3
 """0 no, 1 pause at the next FETCH, 2 pause at the one after."""
@@ -51,7 +51,9 @@ ENABLED = 5
 """Planes enabled in the sweep under way."""
 MID_SWEEP = 6
 """1 between a SWEEP edge and the end of that sweep."""
-LOOPS = 7
+SCAN = 7
+"""Scan order of the sweep under way."""
+LOOPS = 8
 """First of LOOP_DEPTH_MAX pairs (start, count)."""
 LOOP_DEPTH_MAX = 16
 SEQUENCER_SLOTS = LOOPS + 2 * LOOP_DEPTH_MAX

@@ -22,7 +22,7 @@ from tsu_driver.correlator import Correlations
 from tsu_driver.couplings import Programmed, Quantised
 from tsu_driver.links import Link
 from tsu_driver.names import FieldValue, integer
-from tsu_driver.planes import ENABLE, Planes, enable, planes_in, set_multipliers
+from tsu_driver.planes import ENABLE, Planes, enable, planes_in, set_multipliers, set_scan_order
 from tsu_driver.runner import Runner, RunResult, schedule_programs
 from tsu_driver.schedules import Schedule, temperature_codes
 from tsu_driver.session import InterruptLog, Session, Stats
@@ -186,6 +186,14 @@ class Chip:
     def plane_temperatures(self, multipliers: ArrayLike) -> NDArray[np.float64]:
         """Multiply T by one number, or by one for each plane, (planes,); returns the multipliers that could be set."""
         return set_multipliers(self._bus, multipliers)
+
+    def set_scan_order(self, order: str) -> None:
+        """Order of the colour phases from the next sweep on: "chromatic", "palindromic" or "random".
+
+        Chromatic, as at power-on, has the right stationary law but is not reversible. A palindromic pair of sweeps, of even and
+        then odd index, is; so is a random sweep, whose phases draw their colours. HostError for any other word.
+        """
+        set_scan_order(self._bus, order)
 
     # Running
 

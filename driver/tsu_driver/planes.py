@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsu_contract.registers import register
 from tsu_driver.batch import Batch
 from tsu_driver.bus import Bus
 from tsu_driver.errors import HostError
@@ -70,6 +71,16 @@ def enable(bus: Bus, planes: Planes) -> None:
     write_planes(batch, ENABLE, numbers, bus.capabilities.planes)
     batch.execute()
     bus.shadow[ENABLE] = numbers
+
+
+def set_scan_order(bus: Bus, order: str) -> None:
+    """Choose the order of the colour phases by its label in FABRIC.SCAN, in lower case."""
+    labels = [label.lower() for label in register("FABRIC.SCAN").fields["ORDER"].values]
+    if order not in labels:
+        raise HostError(f"scan order {order!r}; there are {', '.join(labels)}")
+    batch = bus.batch()
+    batch.write("FABRIC.SCAN", ORDER=order.upper())
+    batch.execute()
 
 
 def set_multipliers(bus: Bus, multipliers: ArrayLike) -> NDArray[np.float64]:

@@ -81,14 +81,14 @@ def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str) -
         chip = Chip(config(graph))
         t, bank, key = chip._plant.topology, bank_of(chip, 64), chip._plant.key
         net, code = (t.order, t.row, t.source), (chip._plant.doubled, chip._plant.base)
-        for tick in (3, 1 << 40):
+        for tick, visit in ((3, 0), (1 << 40, 0), (4, 5)):
             for low, high in zip(t.phase[:-1], t.phase[1:], strict=True):
                 if name == "together":
-                    update_cells(net, code, bank, 0, low, high, tick, key)
+                    update_cells(net, code, bank, 0, low, high, visit, tick, key)
                 elif name == "by plane":
                     for plane in range(64):
-                        update_plane(net, code, bank, plane, low, high, tick, key)
+                        update_plane(net, code, bank, plane, low, high, visit, tick, key)
                 else:
-                    update_cells_parallel(net, code, bank, 0, low, high, tick, key, 2 if name == "two chunks" else 3)
+                    update_cells_parallel(net, code, bank, 0, low, high, visit, tick, key, 2 if name == "two chunks" else 3)
         results.append(chip.state.spins.copy())
     assert np.array_equal(results[0], results[1])

@@ -69,6 +69,7 @@ PINNED_REGISTERS = {
     "TEMP.TDAC": (0x0400, 0x40, 1, 1),
     "FABRIC.SWEEP": (0x0500, 0x0, 1, 2),
     "FABRIC.STATUS": (0x0508, 0x1, 1, 1),
+    "FABRIC.SCAN": (0x050C, 0x0, 1, 1),
     "FABRIC.PLANE_ENABLE": (0x0520, 0xFFFFFFFF, 8, 1),
     "CORR.CTRL": (0x0600, 0x0, 1, 1),
     "CORR.PERIOD": (0x0604, 0x1, 1, 1),
@@ -132,6 +133,7 @@ PINNED_FIELDS = {
     "TEMP.TDAC.CODE": (0, 12, "rw", 1, 4095),
     "FABRIC.SWEEP.COUNT": (0, 64, "r", None, None),
     "FABRIC.STATUS.SETTLED": (0, 1, "r", None, None),
+    "FABRIC.SCAN.ORDER": (0, 2, "rw", 0, 2),
     "FABRIC.PLANE_ENABLE.PLANES": (0, 32, "rw", None, None),
     "CORR.CTRL.ENABLE": (0, 1, "rw", None, None),
     "CORR.CTRL.CLEAR": (1, 1, "pulse", None, None),
@@ -165,6 +167,7 @@ PINNED_VALUES = {
     "SYS.BOOT.STAGE": {"RESET": 0, "SELFTEST": 1, "READY": 2, "FAILED": 3},
     "CAP.CELL_KIND.KIND": {"PBIT_CLOCKED": 1},
     "SEQ.STATUS.STATE": {"IDLE": 0, "RUNNING": 1, "HALTED": 2, "STOPPED": 3, "FAULTED": 4},
+    "FABRIC.SCAN.ORDER": {"CHROMATIC": 0, "PALINDROMIC": 1, "RANDOM": 2},
     "SEQ.STATUS.FAULT": {"NONE": 0, "ILLEGAL": 1, "LOOP_OVERFLOW": 2, "LOOP_UNDERFLOW": 3, "PC_OVERRUN": 4},
 }
 

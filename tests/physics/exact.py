@@ -76,6 +76,19 @@ class Sweep:
         return p, float(np.exp(np.mean(np.log(growth[100:]))))
 
 
+@dataclass
+class RandomSweep(Sweep):
+    """One sweep in random order: as many phases as colours, each updating the cells of a colour drawn by itself."""
+
+    colours: list[list[int]]
+
+    def apply(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distribution(s) after one sweep; p (..., 2^n)."""
+        for _ in self.colours:
+            p = np.mean([Sweep([i for i in cells if i in self.order], self.up).apply(p) for cells in self.colours], axis=0)
+        return p
+
+
 def effective_samples(draws: int, chains: int, second: float, every: int) -> float:
     """Independent samples that `draws` draws, `every` sweeps apart, in each of `chains` chains are worth at least."""
     r = second**every

@@ -148,6 +148,7 @@ class Author:
                 self.list.rmw("CORR.CTRL", rng.randrange(8) & mask, mask)
             case 2:
                 self.list.write("CORR.PERIOD", rng.choice((*PERIODS, 65535)))
+                self.list.rmw("FABRIC.SCAN", rng.randrange(3), 3)
             case 3:
                 self.list.write("CORR.ALPHA_DATA", rng.choice((1, 65536, rng.randint(1, 65536))))
             case _:
@@ -268,6 +269,7 @@ class Author:
         for index in range((self.capabilities.planes + 31) // 32):
             self.list.write("CORR.DATA_PLANES", self.plane_word(index), index)
             self.list.write("CORR.FREE_PLANES", self.plane_word(index), index)
+        self.list.write("FABRIC.SCAN", self.rng.choice((0, 0, 1, 2, 2)))
         self.list.write("CORR.CTRL", self.rng.choice((0, 1, 1, 1)))
         self.list.write("CORR.PERIOD", self.rng.choice(PERIODS))
         self.list.write("CORR.ALPHA_DATA", self.rng.choice((65536, self.rng.randint(1, 65536))))

@@ -26,6 +26,7 @@ class Taken:
     """What a sweep takes at its start and keeps to its end."""
 
     planes: list[int]
+    order: int
     slope: dict[int, np.float32]
     clamped: dict[int, set[int]]
 
@@ -49,6 +50,7 @@ class Fabric:
         self.spin_window = [0] * words
         self.enable = self.every_plane()
         self.tdac = 64
+        self.scan = 0
         self.sweep = 0
         self.settle_at: int | None = None
         self.taken: Taken | None = None
@@ -109,16 +111,25 @@ class Fabric:
         for p in planes:
             for i in clamped[p]:
                 self.spins[p][i] = 1 if self._clamp_bit(self.clamp_value, p, i) else -1
-        self.taken = Taken(planes, slope, clamped)
+        self.taken = Taken(planes, self.scan, slope, clamped)
         return len(planes)
 
-    def colour_phase(self, colour: int) -> None:
-        """Update every free cell of a colour in the planes of this sweep."""
+    def colour_of(self, phase: int) -> int:
+        """The colour that a phase of this sweep updates: chromatic 0, palindromic 1, random 2."""
+        colours, order = self.graph.colours, self.sweep_under_way.order
+        if order == 2:
+            counter = (phase, 0, self.sweep & 0xFFFFFFFF, self.sweep >> 32)
+            return noise.draw(self.seed, noise.SCAN_ORDER, counter)[0] * colours >> 32
+        return colours - 1 - phase if order == 1 and self.sweep % 2 else phase
+
+    def colour_phase(self, phase: int) -> None:
+        """Update every free cell of this phase's colour in the planes of this sweep."""
         taken = self.sweep_under_way
+        colour, visit = self.colour_of(phase), phase if taken.order == 2 else 0
         for p in taken.planes:
             for i in range(self.graph.cells):
                 if self.graph.colour[i] == colour and i not in taken.clamped[p]:
-                    word = noise.spin_word(self.seed, noise.FLIPS, self.graph.rank[i], p, self.sweep)
+                    word = noise.spin_word(self.seed, noise.FLIPS, self.graph.rank[i], p + 65536 * visit, self.sweep)
                     self.spins[p][i] = decide(taken.slope[p], self.field(p, i), word)
                     self.flips += 1
 

@@ -118,6 +118,8 @@ class Registers:
                 return fabric.sweep
             case "FABRIC.STATUS":
                 return int(fabric.settled)
+            case "FABRIC.SCAN":
+                return fabric.scan
             case "FABRIC.PLANE_ENABLE":
                 return fabric.enable[index]
             case "CORR.CTRL":
@@ -167,6 +169,8 @@ class Registers:
                 self.sequencer.write_pc(value)
             case "TEMP.TDAC":
                 fabric.tdac = value
+            case "FABRIC.SCAN":
+                fabric.scan = value
             case "FABRIC.PLANE_ENABLE":
                 fabric.enable[index] = value
             case "CORR.CTRL":
@@ -207,6 +211,7 @@ class Registers:
         self.scratch = 0
         self.fabric.tdac = REGISTERS["TEMP.TDAC"].reset
         self.fabric.enable = self.fabric.every_plane()
+        self.fabric.scan = 0
 
 
 class Windows:

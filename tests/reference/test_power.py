@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from . import analog, noise, topology
 from .analog import Analog, Dac
-from .fabric import Correlator, Fabric, Taken
+from .fabric import Correlator, Fabric
 from .generate import Scenario, random_scenario
 from .harness import Emulator, Reference, compare
 from .model import ReferenceChip
@@ -50,10 +51,24 @@ def clamps_do_not_hold(patch: Patch) -> None:
     def begin_sweep(self: Fabric) -> int:
         planes = begin(self)
         taken = self.sweep_under_way
-        self.taken = Taken(taken.planes, taken.slope, {p: set() for p in taken.planes})
+        self.taken = replace(taken, clamped={p: set() for p in taken.planes})
         return planes
 
     patch.setattr(Fabric, "begin_sweep", begin_sweep)
+
+
+def odd_sweeps_go_forward(patch: Patch) -> None:
+    patch.setattr(Fabric, "colour_of", _always(lambda self, phase: phase, 1))
+
+
+def random_order_is_not(patch: Patch) -> None:
+    patch.setattr(Fabric, "colour_of", _always(lambda self, phase: phase, 2))
+
+
+def _always(colour: Callable[[Fabric, int], int], order: int) -> Callable[[Fabric, int], int]:
+    """`Fabric.colour_of` with another rule for one scan order."""
+    right = Fabric.colour_of
+    return lambda self, phase: (colour if self.sweep_under_way.order == order else right)(self, phase)
 
 
 def correlator_truncates(patch: Patch) -> None:
@@ -155,6 +170,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     no_colour_settling,
     no_clamps,
     clamps_do_not_hold,
+    odd_sweeps_go_forward,
+    random_order_is_not,
     correlator_truncates,
     settle_ignores_new_writes,
     settles_a_cycle_late,

@@ -17,6 +17,8 @@ Q = np.uint64
 F = np.float32
 LANES = 64
 HALF = 32
+VISIT_SHIFT = 16
+"""Bits of the noise counter's plane word that the plane may use."""
 
 # 2^f on [-1/2, 1/2]: exp2f of the Cephes Mathematical Library (S. Moshier)
 C6 = F(float.fromhex("0x1.41fbbcp-13"))
@@ -99,9 +101,10 @@ def decide(field, slope, noise, which, mantissa, power, power_bits):  # type: ig
 
 
 @kernel
-def update_cells(net, code, bank, block, low, high, tick, key):  # type: ignore[no-untyped-def]
+def update_cells(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
     """Update the cells of ranks low .. high - 1, all of one colour, in the enabled planes of a block.
 
+    visit : tells the updates of a cell within one sweep apart
     net = (order, row, source); code = (doubled, base); bank = (spins, clamp_mask, clamp_value, enabled, slope)
     """
     order, row, source = net
@@ -114,7 +117,7 @@ def update_cells(net, code, bank, block, low, high, tick, key):  # type: ignore[
     words, masks, live = spins[block], clamp_mask[block], enabled[block]
     for rank in range(low, high):
         if rank == low or rank & 3 == 0:
-            flip_noise(noise, rank >> 2, LANES * block, tick, key)
+            flip_noise(noise, rank >> 2, LANES * block + (visit << VISIT_SHIFT), tick, key)
         i = order[rank]
         fields(field, words, source, doubled, row[i], row[i + 1], base[i])
         word = decide(field, slopes, noise, rank & 3, mantissa, power, power_bits)
@@ -135,7 +138,7 @@ def _rank_noise(out, first, plane, tick, key):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def update_plane(net, code, bank, plane, low, high, tick, key):  # type: ignore[no-untyped-def]
+def update_plane(net, code, bank, plane, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
     """As `update_cells`, in one plane, 64 cells side by side: cheaper when few planes are enabled. Arguments as there."""
     order, row, source = net
     doubled, base = code
@@ -147,7 +150,7 @@ def update_plane(net, code, bank, plane, low, high, tick, key):  # type: ignore[
     words, masks, bit = spins[plane >> 6], clamp_mask[plane >> 6], Q(plane & 63)
     for first in range(low & ~3, high, LANES):
         begin, end = max(first, low), min(first + LANES, high)
-        _rank_noise(noise, first, plane, tick, key)
+        _rank_noise(noise, first, plane + (visit << VISIT_SHIFT), tick, key)
         for rank in range(begin, end):
             i = order[rank]
             total = base[i]
@@ -162,12 +165,12 @@ def update_plane(net, code, bank, plane, low, high, tick, key):  # type: ignore[
 
 
 @parallel_kernel
-def update_cells_parallel(net, code, bank, block, low, high, tick, key, parts):  # type: ignore[no-untyped-def]
+def update_cells_parallel(net, code, bank, block, low, high, visit, tick, key, parts):  # type: ignore[no-untyped-def]
     """As `update_cells`, in `parts` chunks of ranks for as many threads; same result, since no cell hears its own colour."""
     size = ((high - low + parts - 1) // parts + 3) & ~3
     for part in prange(parts):
         first = low + part * size
-        update_cells(net, code, bank, block, first, min(high, first + size), tick, key)
+        update_cells(net, code, bank, block, first, min(high, first + size), visit, tick, key)
 
 
 @inner

@@ -164,6 +164,7 @@ class Chip:
             bias=np.zeros(cap.cells, np.int32),
             base=np.zeros(cap.cells, np.int32),
             key=_key(config.seeds.run, Stream.FLIP),
+            scan_key=_key(config.seeds.run, Stream.SCAN),
             tdac_floor=lsb_of(config.temperature.dac, False) / 2,
             temp_code_max=(1 << cap.temp_bits) - 1,
             loop_depth=cap.loop_depth,

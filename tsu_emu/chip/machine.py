@@ -22,12 +22,14 @@ from tsu_emu.digital.correlator import accumulate, ones
 from tsu_emu.digital.regfile import RegisterRules, peek_word, read_word, write_word
 from tsu_emu.digital.validate import WindowRules
 from tsu_emu.jit import inner, kernel
+from tsu_emu.noise.threefry import threefry
 from tsu_emu.topology import Topology
 
 U = np.uint32
 NOW, LINK, DRAINED = S.NOW, S.LINK, S.DRAINED
 NEVER, EVENT_SETTLED, EVENT_FIRMWARE, EVENT_SLOTS = S.NEVER, S.EVENT_SETTLED, S.EVENT_FIRMWARE, S.EVENT_SLOTS
 FABRIC_STATUS, SETTLED, TDAC = W.FABRIC_STATUS, W.SETTLED, W.TDAC
+SCAN, SCAN_PALINDROMIC, SCAN_RANDOM = S.SCAN, W.SCAN_PALINDROMIC, W.SCAN_RANDOM
 DO_SWEEP_START, DO_COLOUR, DO_CORRELATE, DO_STROBE, DO_LATCH = (
     sequencer.DO_SWEEP_START, sequencer.DO_COLOUR, sequencer.DO_CORRELATE, sequencer.DO_STROBE, sequencer.DO_LATCH,
 )  # fmt: skip
@@ -51,7 +53,8 @@ class Plant(NamedTuple):
 
     timing : (1,) TIMING
     doubled : (couplers,) int32, bias : (cells,) int32, base : (cells,) int32: fields in grid units, kept in step with the codes
-    key : (3,) uint32, first key words of flip noise; tdac_floor : float64, least noise temperature
+    key, scan_key : (3,) uint32, first key words of flip noise and of the random scan order
+    tdac_floor : float64, least noise temperature
     """
 
     rules: RegisterRules
@@ -63,6 +66,7 @@ class Plant(NamedTuple):
     bias: NDArray[np.int32]
     base: NDArray[np.int32]
     key: NDArray[np.uint32]
+    scan_key: NDArray[np.uint32]
     tdac_floor: float
     temp_code_max: int
     loop_depth: int
@@ -81,7 +85,18 @@ def _start_sweep(c, bank, masks_next, values_next, plane_temp, temperature_dac, 
 
 
 @inner
-def _update_colour(net, code, bank, low, high, tick, key, threads):  # type: ignore[no-untyped-def]
+def _colour_of(scan, phase, colours, tick, key):  # type: ignore[no-untyped-def]
+    """(colour of a phase of a sweep, what tells its updates from others of the sweep); docs/arithmetic.md, "Scan order"."""
+    if scan == SCAN_RANDOM:
+        word, _, _, _ = threefry(U(phase), U(0), U(tick & 0xFFFFFFFF), U(tick >> 32), key[0], key[1], key[2], U(0))
+        return (np.int64(word) * colours) >> 32, phase
+    if scan == SCAN_PALINDROMIC and tick & 1:
+        return colours - 1 - phase, 0
+    return phase, 0
+
+
+@inner
+def _update_colour(net, code, bank, low, high, visit, tick, key, threads):  # type: ignore[no-untyped-def]
     """One colour phase in all blocks that have an enabled plane. Returns its work."""
     enabled = bank[3]
     work = (high - low) * (net[2].size // net[0].size + CELL_WORK)
@@ -91,11 +106,11 @@ def _update_colour(net, code, bank, low, high, tick, key, threads):  # type: ign
         if ones(enabled[block]) <= FEW_PLANES:
             for k in range(64):
                 if (enabled[block] >> np.uint64(k)) & np.uint64(1):
-                    update_plane(net, code, bank, 64 * block + k, low, high, tick, key)
+                    update_plane(net, code, bank, 64 * block + k, low, high, visit, tick, key)
         elif threads > 1 and work >= PARALLEL_FROM:
-            update_cells_parallel(net, code, bank, block, low, high, tick, key, threads)
+            update_cells_parallel(net, code, bank, block, low, high, visit, tick, key, threads)
         else:
-            update_cells(net, code, bank, block, low, high, tick, key)
+            update_cells(net, code, bank, block, low, high, visit, tick, key)
     return work * enabled.size
 
 
@@ -136,9 +151,10 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
             c.events[slot] = NEVER
             c.registers[FABRIC_STATUS] |= U(SETTLED)
             continue
-        action, colour, tick = edge(c, s.program, s.enabled, timing, p.temp_code_max, p.loop_depth, phase.size - 1)
+        action, k, tick = edge(c, s.program, s.enabled, timing, p.temp_code_max, p.loop_depth, phase.size - 1)
         if action == DO_COLOUR:
-            budget -= _update_colour(net, code, bank, phase[colour], phase[colour + 1], tick, p.key, p.threads)
+            colour, visit = _colour_of(c.sequencer[SCAN], k, phase.size - 1, tick, p.scan_key)
+            budget -= _update_colour(net, code, bank, phase[colour], phase[colour + 1], visit, tick, p.key, p.threads)
         elif action == DO_SWEEP_START:
             budget -= s.spins.size
             _start_sweep(

@@ -19,12 +19,12 @@ U = np.uint32
 NEVER = S.NEVER
 NOW, SWEEP, SETTLED_AT = S.NOW, S.SWEEP, S.SETTLED_AT
 NEXT, SLOTS = S.EVENT_SEQUENCER, S.SEQUENCER_SLOTS
-ACTIVITY, COLOUR, STOP_ASKED, STEPPING, DEPTH, ENABLED, MID_SWEEP, LOOPS = (
-    S.ACTIVITY, S.COLOUR, S.STOP_ASKED, S.STEPPING, S.DEPTH, S.ENABLED, S.MID_SWEEP, S.LOOPS,
+ACTIVITY, COLOUR, STOP_ASKED, STEPPING, DEPTH, ENABLED, MID_SWEEP, SCAN, LOOPS = (
+    S.ACTIVITY, S.COLOUR, S.STOP_ASKED, S.STEPPING, S.DEPTH, S.ENABLED, S.MID_SWEEP, S.SCAN, S.LOOPS,
 )  # fmt: skip
 FETCH, SETTLE, SWEEP_START, COLOUR_PHASE, CORRELATE = S.FETCH, S.SETTLE, S.SWEEP_START, S.COLOUR_PHASE, S.CORRELATE
 PC, LEFT, STATUS, TDAC = W.SEQ_PC, W.SWEEPS_LEFT, W.SEQ_STATUS, W.TDAC
-PLANE_ENABLE, CORR_CTRL, CORR_PERIOD, CORR_ENABLE = W.PLANE_ENABLE, W.CORR_CTRL, W.CORR_PERIOD, W.CORR_ENABLE
+SCAN_ORDER, PLANE_ENABLE, CORR_CTRL, CORR_PERIOD, CORR_ENABLE = W.SCAN, W.PLANE_ENABLE, W.CORR_CTRL, W.CORR_PERIOD, W.CORR_ENABLE
 RUNNING, HALTED, STOPPED, FAULTED, IDLE = W.RUNNING, W.HALTED, W.STOPPED, W.FAULTED, W.IDLE
 FAULT_SHIFT, ERROR, ERROR_SEQ_FAULT, ERROR_START_BUSY = W.FAULT_SHIFT, W.ERROR, W.ERROR_SEQ_FAULT, W.ERROR_START_BUSY
 ILLEGAL, OVERFLOW, UNDERFLOW, OVERRUN = W.FAULT_ILLEGAL, W.FAULT_LOOP_OVERFLOW, W.FAULT_LOOP_UNDERFLOW, W.FAULT_PC_OVERRUN
@@ -170,6 +170,7 @@ def _sweep_start(c, enabled, timing):  # type: ignore[no-untyped-def]
         planes += ones(enabled[b])
     c.sequencer[ENABLED] = planes
     c.sequencer[MID_SWEEP] = 1
+    c.sequencer[SCAN] = c.registers[SCAN_ORDER]
     c.sequencer[ACTIVITY] = COLOUR_PHASE
     c.sequencer[COLOUR] = 0
     c.events[NEXT] = c.time[NOW] + timing.sweep + timing.colour + planes * timing.slot
@@ -197,7 +198,7 @@ def _next_sweep(c):  # type: ignore[no-untyped-def]
 
 @inner
 def edge(c, program, enabled, timing, temp_code_max, loop_depth, colours):  # type: ignore[no-untyped-def]
-    """The sequencer's event at NOW, on a CORE record. Returns (what the array does, its colour, the sweep's tick)."""
+    """The sequencer's event at NOW, on a CORE record. Returns (what the array does, in which phase, the sweep's tick)."""
     activity, tick = c.sequencer[ACTIVITY], c.time[SWEEP]
     if activity == FETCH:
         return _fetch(c, program, timing, temp_code_max, loop_depth), 0, tick
@@ -209,16 +210,16 @@ def edge(c, program, enabled, timing, temp_code_max, loop_depth, colours):  # ty
     if activity == CORRELATE:
         _next_sweep(c)
         return DO_CORRELATE, 0, tick
-    colour, t, planes = c.sequencer[COLOUR], c.time[NOW], c.sequencer[ENABLED]
-    if colour + 1 < colours:
-        c.sequencer[COLOUR] = colour + 1
+    phase, t, planes = c.sequencer[COLOUR], c.time[NOW], c.sequencer[ENABLED]
+    if phase + 1 < colours:
+        c.sequencer[COLOUR] = phase + 1
         c.events[NEXT] = t + timing.colour + planes * timing.slot
     elif c.registers[CORR_CTRL] & U(CORR_ENABLE) and (tick + 1) % np.int64(c.registers[CORR_PERIOD]) == 0:
         c.sequencer[ACTIVITY] = CORRELATE
         c.events[NEXT] = t + planes * timing.correlate
     else:
         _next_sweep(c)
-    return DO_COLOUR, colour, tick
+    return DO_COLOUR, phase, tick
 
 
 @inner

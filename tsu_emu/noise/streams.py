@@ -13,3 +13,4 @@ class Stream(IntEnum):
     TEMPERATURE_DAC = 5
     COUPLER = 6
     PBIT = 7
+    SCAN = 8

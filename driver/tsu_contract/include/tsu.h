@@ -352,6 +352,12 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__FABRIC__STATUS__SETTLED_bw 1
 #define TSU__FABRIC__STATUS__SETTLED_reset 0x1
 
+// reg - tsu.FABRIC.SCAN
+#define TSU__FABRIC__SCAN__ORDER_bm 0x3
+#define TSU__FABRIC__SCAN__ORDER_bp 0
+#define TSU__FABRIC__SCAN__ORDER_bw 2
+#define TSU__FABRIC__SCAN__ORDER_reset 0x0
+
 // reg - tsu.FABRIC.PLANE_ENABLE[]
 #define TSU__FABRIC__PLANE_ENABLEX__PLANES_bm 0xffffffff
 #define TSU__FABRIC__PLANE_ENABLEX__PLANES_bp 0
@@ -362,7 +368,8 @@ typedef struct __attribute__ ((__packed__)) {
 typedef struct __attribute__ ((__packed__)) {
     uint64_t SWEEP;
     uint32_t STATUS;
-    uint8_t RESERVED_c_1f[0x14];
+    uint32_t SCAN;
+    uint8_t RESERVED_10_1f[0x10];
     uint32_t PLANE_ENABLE[8];
 } tsu__FABRIC_t;
 
