@@ -153,7 +153,7 @@ class Temperature(_Frozen):
 class Sequencer(_Frozen):
     """Program memory in instructions, and LOOP nesting."""
 
-    program_words: Annotated[int, Field(ge=2, le=65536)] = 1024
+    program_words: Annotated[int, Field(ge=2, le=32768)] = 1024
     loop_depth: Annotated[int, Field(ge=1, le=16)] = 4
 
 

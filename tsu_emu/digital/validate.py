@@ -106,37 +106,41 @@ def _register_fault(rules, op, addr, value, mask):  # type: ignore[no-untyped-de
 
 @kernel
 def first_fault(records, rules, windows, link):  # type: ignore[no-untyped-def]
-    """(index, code) of the first operation that may not be, or (-1, OK). `link` is the link's clock."""
-    asked = link
+    """(index, code) of the first operation that may not be, or (-1, OK), and whether the list has bursts or writes to windows.
+
+    link : the link's clock, cycles
+    """
+    asked, moves = link, False
     for k in range(records.size):
         r = records[k]
         op, addr, arg = np.int64(r.op), np.int64(r.addr), np.int64(r.arg & np.uint64(0x7FFFFFFFFFFFFFFF))
         if op < READ or op > FENCE or r.flags != 0:
-            return k, BAD_OPERATION
+            return k, BAD_OPERATION, moves
         if r.chip != 0:
-            return k, BAD_CHIP
+            return k, BAD_CHIP, moves
         timed = op == DELAY or op == DELAY_UNTIL
         if (addr != 0 and (timed or op == FENCE)) or (r.arg != 0 and (op <= RMW or op == FENCE)):
-            return k, BAD_OPERATION
+            return k, BAD_OPERATION, moves
         if (r.value != 0 and not (op == WRITE or op == RMW or op == WAIT)) or (r.mask != 0 and op != RMW and op != WAIT):
-            return k, BAD_OPERATION
+            return k, BAD_OPERATION, moves
         if timed or op == WAIT:
             asked = max(asked, arg) if op == DELAY_UNTIL else asked + arg
             if r.arg > np.uint64(TIME_ROOM) or asked > TIME_ROOM:
-                return k, RANGE
+                return k, RANGE, moves
         if timed or op == FENCE:
             continue
         if addr % 4 != 0:
-            return k, MISALIGNED
+            return k, MISALIGNED, moves
         count = arg if op == BLKRD or op == BLKWR else 1
         if np.uint64(count) != r.arg and (op == BLKRD or op == BLKWR):
-            return k, UNPOPULATED
+            return k, UNPOPULATED, moves
         if (op == RMW or op == WAIT) and r.value & ~r.mask:
-            return k, BAD_OPERATION
+            return k, BAD_OPERATION, moves
         code = _window_fault(windows, op, addr, count) if addr >= STRIDE else _register_fault(rules, op, addr, r.value, r.mask)
+        moves = bool(moves or (addr >= STRIDE and op != READ))
         if code != OK:
-            return k, code
-    return -1, OK
+            return k, code, moves
+    return -1, OK, moves
 
 
 def check(
@@ -146,9 +150,11 @@ def check(
 
     records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order; link : cycle, the host link's clock
     """
-    index, code = first_fault(records, rules, windows, link)
+    index, code, moves = first_fault(records, rules, windows, link)
     if code:
         raise _explain(Code(code), int(index), records[index], cap)
+    if not moves and not payloads:
+        return
     burst_reads = records["arg"][records["op"] == BLKRD]
     if len(burst_reads) > FRAMES_MAX - 2:
         raise fail(Code.TOO_LARGE, f"{len(burst_reads)} BLKRD operations; a reply has room for {FRAMES_MAX - 2}")

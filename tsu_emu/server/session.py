@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from tsu_contract import wire
 from tsu_contract.errors import Code, Layer, ProtocolError, fail
 from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Frame, Kind, Reply, Request
-from tsu_emu.chip import Chip
+from tsu_emu.chip import Chip, Result
 
 SESSIONS_MAX = 1000
 """Open sessions; one more closes the one that has been silent longest."""
@@ -113,19 +115,22 @@ class Server:
             return session.replies[request.seq]
         self._check_next(session, request.seq)
         session.last_seq = request.seq
-        now = self.chip.link_time
-        reply = Reply(Kind.OPERATE, request.session, request.seq, t_start=now, t_end=now)
         try:
-            r = self.chip.execute(request.records, request.payloads)
-            reply = replace(reply, failure=r.failure, executed=r.executed, t_end=r.t_end, values=r.values, data=tuple(r.data))
+            result = self.chip.execute(request.records, request.payloads)
         except ProtocolError as error:
             if error.failure.layer is Layer.TRANSPORT:
                 session.last_seq -= 1
                 raise
-            reply = replace(reply, failure=error.failure)
+            now = self.chip.link_time
+            result = Result(0, now, now, np.empty(0, np.uint32), failure=error.failure)
         events, lost = self.chip.interrupts(session.interrupts_seen)
         session.interrupts_seen += len(events) + lost
-        frames = wire.encode_reply(replace(reply, interrupts=events, interrupts_lost=lost))
+        r = result
+        reply = Reply(
+            Kind.OPERATE, session.number, request.seq, r.failure, r.executed, r.t_start, r.t_end, events, lost,
+            values=r.values, data=tuple(r.data),
+        )  # fmt: skip
+        frames = wire.encode_reply(reply)
         self._keep(session, request.seq, frames)
         return frames
 
