@@ -29,12 +29,10 @@ class Stats:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the daemon takes in one message, and how many replies it keeps for requests sent again."""
+    """What the daemon takes in one message."""
 
     operations: int
-    header_bytes: int
     payload_bytes: int
-    cached_replies: int
     frames: int = FRAMES_MAX
 
     @property
@@ -165,8 +163,6 @@ class Session:
         try:
             self.id = int(body["session"])
             self.name = str(body["name"])
-            self.boot = str(body["boot"])
-            self.epoch = int(body["epoch"])
             limits = {"frames": FRAMES_MAX} | body["limits"]
             self.limits = Limits(**{f.name: int(limits[f.name]) for f in fields(Limits)})
         except (KeyError, TypeError, ValueError) as error:

@@ -89,11 +89,7 @@ def test_daemon_serves_a_plain_dealer_and_ends_cleanly(
             assert dealer.hello().body["name"] == "small"
             assert dealer.done(READY, read("SYS.ID")).values.tolist()[1] == MAGIC
             assert dealer.bye().failure is None
-        if isinstance(ending, signal.Signals):
-            process.signal(ending)
-        else:
-            process.close_stdin()
-        assert process.end() == 0
+        assert ended(process, ending) == 0
     assert not (folder / "c.sock").exists()
 
 
@@ -106,12 +102,17 @@ def test_daemon_ends_in_the_middle_of_a_long_operation(folder: Path, config: Pat
         dealer.done(READY, *endless, write("SEQ.CTRL", 1))
         dealer.send(_frames(dealer, delay(1 << 60)))
         assert dealer.nothing_comes(300)
-        if isinstance(ending, signal.Signals):
-            process.signal(ending)
-        else:
-            process.close_stdin()
-        assert process.end() == 0
+        assert ended(process, ending) == 0
     assert not (folder / "c.sock").exists()
+
+
+def ended(process: Process, ending: signal.Signals | str) -> int:
+    """Exit code of a daemon that is asked to end by a signal or by the end of its standard input."""
+    if isinstance(ending, signal.Signals):
+        process.signal(ending)
+    else:
+        process.close_stdin()
+    return process.end()
 
 
 def _frames(dealer: Dealer, *rows: Row) -> list[bytes]:

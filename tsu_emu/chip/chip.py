@@ -36,7 +36,7 @@ from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology, build
 
 BUDGET = 10_000_000
-"""Work of one compiled call, about 50 ms; between two calls `Chip.between_calls` may stop the chip."""
+"""Work of one compiled call, about 60 ms; between two calls `Chip.between_calls` may stop the chip."""
 
 
 class Bus(Protocol):

@@ -41,7 +41,8 @@ DONE, MET, AT_WINDOW, AT_EFFECT, AT_WAIT, EVENTS_DUE, AT_FIRMWARE, OUT_OF_BUDGET
 """Why compiled code returned."""
 
 CELL_WORK = 8
-"""Work of a cell beyond its couplers, in couplers; one unit is about 5 ns for 64 planes."""
+"""Work of a cell beyond its couplers, in couplers; one unit is about 6 ns for 64 planes: z1-128 has 376,832 a sweep
+and does 481 M updates/s (`tools/run bench kernels`)."""
 PARALLEL_FROM = 50_000
 """Work of a colour phase from which a second thread pays."""
 FEW_PLANES = 4

@@ -116,16 +116,15 @@ class Server:
         self._check_next(session, request.seq)
         session.last_seq = request.seq
         try:
-            result = self.chip.execute(request.records, request.payloads)
+            r = self.chip.execute(request.records, request.payloads)
         except ProtocolError as error:
             if error.failure.layer is Layer.TRANSPORT:
                 session.last_seq -= 1
                 raise
             now = self.chip.link_time
-            result = Result(0, now, now, np.empty(0, np.uint32), failure=error.failure)
+            r = Result(0, now, now, np.empty(0, np.uint32), failure=error.failure)
         events, lost = self.chip.interrupts(session.interrupts_seen)
         session.interrupts_seen += len(events) + lost
-        r = result
         reply = Reply(
             Kind.OPERATE, session.number, request.seq, r.failure, r.executed, r.t_start, r.t_end, events, lost,
             values=r.values, data=tuple(r.data),
