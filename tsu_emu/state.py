@@ -29,7 +29,54 @@ SETTLED_AT = 4
 """Cycle at which every DAC has settled."""
 IRQ_NUMBER = 5
 """Interrupt events logged since power-on."""
-TIME_SLOTS = 6
+BUSY = 6
+"""Cycles that the array has lived or been converted: MON.PHYS_TIME."""
+SWEEP_BEGAN = 7
+"""Cycle at which the sweep under way began."""
+EPOCH = 8
+"""Epoch of slow effects that the array's parameters are of; -1 before the first sweep."""
+STALE = 9
+"""1 if a code was written that the array's parameters do not hold yet, or not as settled."""
+EVALUATED_AT = 10
+"""Cycle at which the array's parameters were last made from codes."""
+KICKED_UNTIL = 11
+"""Cycle from which every DAC's transient is over."""
+OWED = 12
+"""Sweeps that the digital side has done and the array has not yet; 0 between compiled calls."""
+OWED_FIRST = 13
+"""Index of the first sweep owed."""
+TAKEN_TDAC = 14
+"""TDAC of the sweeps owed."""
+SENSED_AT = 15
+"""Cycle for which TEMP.SENSOR holds."""
+TIME_SLOTS = 16
+
+# index into CORE.counts
+UPDATES, READS, WRITES, CONVERSIONS = range(4)
+"""Operations that the joule ledger has counted."""
+COUNT_SLOTS = 4
+
+# index into CORE.heat
+RISE = 0
+"""Two poles' rises of the die temperature over ambient, K, as of EPOCH."""
+LAG = 2
+"""What the sensor's lag has made of the die temperature, K, as of EPOCH."""
+AGE = 3
+"""Effective age, s, as of EPOCH."""
+POWER = 4
+"""Mean power of the last epoch in which the array worked, W."""
+HEAT_SLOTS = 5
+
+# index into CORE.lab, what the instruments set
+AMBIENT_K, SUPPLY_V, STIMULUS_OFFSET, STIMULUS_AMPLITUDE, STIMULUS_HZ, STIMULUS_PHASE = range(6)
+LAB_SLOTS = 6
+
+FAULTS = 64
+"""Injected faults that a chip can have at once."""
+# kinds of rows (kind, element, a, b) of CORE.faults
+NO_FAULT, STUCK_CELL, STUCK_COUPLING_BIT, STUCK_BIAS_BIT, DEAD_ADC, BUS_ERROR, DROPPED_IRQ = range(7)
+"""STUCK_CELL: a = 0 down, 1 up, 2 floating. STUCK_*_BIT: bit a at b. BUS_ERROR: accesses of address `element`, a of them.
+DROPPED_IRQ: events of the bits `element`, a of them."""
 
 # index into CORE.events; the lower index goes first at equal times
 EVENT_SETTLED = 0
@@ -75,6 +122,12 @@ CORE = np.dtype(
         ("sequencer", "i8", (SEQUENCER_SLOTS,)),
         ("firmware", "i8", (FIRMWARE_SLOTS,)),
         ("irq_log", "i8", (IRQ_ROWS, 3)),
+        ("counts", "i8", (COUNT_SLOTS,)),
+        ("counts_rolled", "i8", (COUNT_SLOTS,)),
+        ("heat", "f8", (HEAT_SLOTS,)),
+        ("lab", "f8", (LAB_SLOTS,)),
+        ("faulty", "i8"),
+        ("faults", "i8", (FAULTS, 4)),
         ("registers", "u4", (len(_TABLE.reset),)),
     ],
     align=True,
@@ -82,8 +135,45 @@ CORE = np.dtype(
 """Whatever has the same size on every chip, as one record, which compiled code passes round by its address.
 
 time, cycles and counts; events, cycle of each source's next event, or NEVER; sequencer; firmware, owned by the boot firmware;
-irq_log, rows (number, cycle, pending), row = number % IRQ_ROWS; registers, by word number of the access table
+irq_log, rows (number, cycle, pending), row = number % IRQ_ROWS; counts of operations, now and as of EPOCH; heat, lab, faults, see
+above; faulty, 1 if the bus has faults to look for; registers, by word number of the access table
 """
+
+
+class Sizes(NamedTuple):
+    """What a chip's state holds beyond what its capabilities say.
+
+    values : float64 values of a cell and plane; kicks : DACs have transients; memory : float64 of noise for a cell and plane;
+    lfsrs : shift registers
+    """
+
+    values: int = 0
+    kicks: bool = False
+    memory: int = 0
+    lfsrs: int = 0
+
+
+NO_MORE = Sizes()
+
+
+class Running(NamedTuple):
+    """The arrays that compiled code moves a chip with; see ChipState."""
+
+    core: NDArray[Any]
+    program: NDArray[np.uint64]
+    plane_temp: NDArray[np.uint16]
+    clamp_mask_next: NDArray[np.uint64]
+    clamp_value_next: NDArray[np.uint64]
+    clamp_mask: NDArray[np.uint64]
+    clamp_value: NDArray[np.uint64]
+    enabled: NDArray[np.uint64]
+    slope: NDArray[np.float32]
+    spins: NDArray[np.uint64]
+    scan: NDArray[np.uint64]
+    pair_sum: NDArray[np.int32]
+    mean_sum: NDArray[np.int32]
+    pair_latch: NDArray[np.int32]
+    mean_latch: NDArray[np.int32]
 
 
 class ChipState(NamedTuple):
@@ -91,7 +181,7 @@ class ChipState(NamedTuple):
 
     core : (1,) CORE
     program : (program_words,) uint64
-    coupling_code : (couplers,) int16; bias_code : (cells,) int16
+    coupling_code : (couplers,) int16; bias_code : (bias_terms,) int16
     plane_temp : (planes,) uint16, in 1/4096
     clamp_mask_next, clamp_value_next : (blocks, cells) uint64, as written
     clamp_mask, clamp_value : (blocks, cells) uint64, as taken by the sweep under way
@@ -100,6 +190,13 @@ class ChipState(NamedTuple):
     spins, scan : (blocks, cells) uint64, live and as last strobed
     pair_sum, mean_sum : (ROLES, pairs) and (ROLES, cells) int32, accumulators
     pair_latch, mean_latch : likewise, as last latched
+    state, state_scan : (planes, cells) uint8, pdit states or mixture modes, live and as last strobed
+    value : (planes, n cells) float64, values of continuous cells
+    value_scan : (planes, cells) uint16, ADC codes of the last scan
+    pin_next, pin : (planes, cells) int16, as written, and as taken by the sweep under way
+    adc_data : (adc_buffer,) uint16; adc_trim : (adc_count, 2) int16; adc_held : (adc_count,) float64, last sampled voltage
+    coupling_kick, bias_kick : float32, transient of each DAC at its last write, in kT; coupling_written, bias_written : int64, its cycle
+    memory : (planes, cells) float64, coloured noise; lfsr : uint32
     """
 
     core: NDArray[Any]
@@ -119,6 +216,26 @@ class ChipState(NamedTuple):
     mean_sum: NDArray[np.int32]
     pair_latch: NDArray[np.int32]
     mean_latch: NDArray[np.int32]
+    state: NDArray[np.uint8]
+    state_scan: NDArray[np.uint8]
+    value: NDArray[np.float64]
+    value_scan: NDArray[np.uint16]
+    pin_next: NDArray[np.int16]
+    pin: NDArray[np.int16]
+    adc_data: NDArray[np.uint16]
+    adc_trim: NDArray[np.int16]
+    adc_held: NDArray[np.float64]
+    coupling_kick: NDArray[np.float32]
+    coupling_written: NDArray[np.int64]
+    bias_kick: NDArray[np.float32]
+    bias_written: NDArray[np.int64]
+    memory: NDArray[np.float64]
+    lfsr: NDArray[np.uint32]
+
+    @property
+    def running(self) -> Running:
+        """The part that compiled code moves."""
+        return Running(*(getattr(self, name) for name in Running._fields))
 
     @property
     def time(self) -> NDArray[np.int64]:
@@ -136,17 +253,21 @@ class ChipState(NamedTuple):
         return self.core["registers"][0]
 
 
-def blank(cap: Capabilities) -> ChipState:
-    """A state of the right shapes, everything 0 but PLANE_TEMP, no event due."""
+def blank(cap: Capabilities, sizes: Sizes = NO_MORE) -> ChipState:
+    """A state of the right shapes, everything 0 but PLANE_TEMP, no event due, no epoch seen."""
     blocks = (cap.planes + 63) // 64
     bank = (blocks, cap.cells)
     core = np.zeros(1, CORE)
     core["events"] = NEVER
+    core["time"][0, [EPOCH, EVALUATED_AT, SENSED_AT]] = -1
+    states, values, pins = ((cap.planes, cap.dimension(d)) for d in ("state_cells", "value_cells", "pin_cells"))
+    biases = cap.cells * cap.terms
+    kicked = (cap.couplers, biases) if sizes.kicks else (0, 0)
     return ChipState(
         core=core,
         program=np.zeros(cap.program_words, np.uint64),
         coupling_code=np.zeros(cap.couplers, np.int16),
-        bias_code=np.zeros(cap.cells, np.int16),
+        bias_code=np.zeros(biases, np.int16),
         plane_temp=np.full(cap.planes, 4096, np.uint16),
         clamp_mask_next=np.zeros(bank, np.uint64),
         clamp_value_next=np.zeros(bank, np.uint64),
@@ -160,6 +281,21 @@ def blank(cap: Capabilities) -> ChipState:
         mean_sum=np.zeros((ROLES, cap.cells), np.int32),
         pair_latch=np.zeros((ROLES, cap.pairs), np.int32),
         mean_latch=np.zeros((ROLES, cap.cells), np.int32),
+        state=np.zeros(states, np.uint8),
+        state_scan=np.zeros(states, np.uint8),
+        value=np.zeros((cap.planes, sizes.values * cap.cells)),
+        value_scan=np.zeros(values, np.uint16),
+        pin_next=np.zeros(pins, np.int16),
+        pin=np.zeros(pins, np.int16),
+        adc_data=np.zeros(cap.dimension("adc_samples"), np.uint16),
+        adc_trim=np.zeros((cap.adc_count, 2), np.int16),
+        adc_held=np.zeros(cap.adc_count),
+        coupling_kick=np.zeros(kicked[0], np.float32),
+        coupling_written=np.zeros(kicked[0], np.int64),
+        bias_kick=np.zeros(kicked[1], np.float32),
+        bias_written=np.zeros(kicked[1], np.int64),
+        memory=np.zeros((cap.planes * sizes.memory, cap.cells)),
+        lfsr=np.zeros(sizes.lfsrs, np.uint32),
     )
 
 

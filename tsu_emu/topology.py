@@ -54,6 +54,14 @@ def build(fabric: Fabric) -> Topology:
     )  # fmt: skip
 
 
+def in_one_phase(topology: Topology) -> Topology:
+    """The same graph for cells that all live at once: one colour, cells in their own order."""
+    cells = len(topology.order)
+    return topology._replace(
+        colour=np.zeros(cells, np.uint16), order=np.arange(cells, dtype=np.int64), phase=np.array([0, cells], np.int64)
+    )
+
+
 def _check_couplers(count: int) -> None:
     if count > COUPLERS_MAX:
         raise ConfigError(f"fabric.topology: {count} couplers; at most {COUPLERS_MAX}")

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from tsu_contract.registers import Window, register
+from tsu_contract.registers import Window, register, value_of
 
 ROLES = 2
 """Rows of the correlation windows: 0 the data role, 1 the free role."""
 
 LSB_SCALE = 2.0**-28
-"""Unit of CAP.*_LSB."""
+"""Unit of CAP.*_LSB and of the trim steps."""
+RANGE_SCALE = 2.0**-20
+"""Unit of CAP.RANGE_*."""
+PIN_STEPS = 2048
+"""Steps of PIN from 0 to the end of the range of analog cells."""
+TRIM_CODES = (-64, 63)
+"""Least and greatest code of an ADC's trims."""
+
+PBIT_CLOCKED, PBIT_ASYNC, PDIT, GAUSSIAN, MIXTURE, LANGEVIN = (
+    value_of("CAP.CELL_KIND.KIND", name) for name in ("PBIT_CLOCKED", "PBIT_ASYNC", "PDIT", "GAUSSIAN", "MIXTURE", "LANGEVIN")
+)
+SPIN_KINDS, STATE_KINDS, VALUE_KINDS = (PBIT_CLOCKED, PBIT_ASYNC), (PDIT, MIXTURE), (GAUSSIAN, MIXTURE, LANGEVIN)
+"""Cells read as spins, as states, as ADC codes."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,19 @@ class Capabilities:
     instruction_cycles: int
     strobe_cycles: int
     settle_cycles: int
+    states: int
+    terms: int
+    adc_count: int
+    adc_bits: int
+    adc_cycles: int
+    adc_acquire_cycles: int
+    adc_buffer: int
+    adc_trim_offset: int
+    adc_trim_gain: int
+    range_cell: int
+    range_coupling: int
+    range_bias: int
+    range_temp: int
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -50,9 +75,20 @@ class Capabilities:
         """A word of a window's shape or limits, as a number."""
         derived = {
             "cell_words": (self.cells + 31) // 32,
+            "spin_words": (self.cells + 31) // 32 if self.cell_kind in SPIN_KINDS else 0,
             "cells_plus_1": self.cells + 1,
             "roles": ROLES,
             "axes": 2,
+            "trims": 2,
+            "bias_terms": self.cells * self.terms,
+            "state_cells": self.cells if self.cell_kind in STATE_KINDS else 0,
+            "value_cells": self.cells if self.cell_kind in VALUE_KINDS else 0,
+            "pin_cells": self.cells if self.cell_kind == PDIT or self.cell_kind in VALUE_KINDS else 0,
+            "pin_min": 0 if self.cell_kind == PDIT else -PIN_STEPS,
+            "pin_max": self.states - 1 if self.cell_kind == PDIT else PIN_STEPS - 1,
+            "trim_min": TRIM_CODES[0],
+            "trim_max": TRIM_CODES[1],
+            "adc_samples": self.adc_buffer if self.adc_count else 0,
             "coupling_code_min": -(1 << self.coupling_bits - 1),
             "coupling_code_max": (1 << self.coupling_bits - 1) - 1,
             "bias_code_min": -(1 << self.bias_bits - 1),

@@ -44,6 +44,7 @@ class Code(IntEnum):
     UNPOPULATED = 310
     FREE_RUNNING = 311
     WAIT_TIMEOUT = 400
+    BUS_ERROR = 401
 
     @property
     def layer(self) -> Layer:

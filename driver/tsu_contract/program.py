@@ -20,7 +20,7 @@ class Opcode(IntEnum):
     RUN = 2
     """Do `operand` sweeps."""
     STROBE = 3
-    """Latch the spins of all planes into the SPIN window."""
+    """Latch the spins of all planes into the SPIN window, or the states into STATE."""
     CORR_LATCH = 4
     """Copy the accumulators to the CORR windows."""
     LOOP = 5
@@ -33,6 +33,10 @@ class Opcode(IntEnum):
     """Wait `operand` cycles beyond the instruction's own."""
     IRQ = 9
     """Raise the interrupt SEQ_IRQ."""
+    ADC_SCAN = 10
+    """Convert every analog cell of the enabled planes into the VALUE window."""
+    ADC_CAPTURE = 11
+    """Convert `operand` samples of what ADC.MUX selects into ADC_DATA, 1 .. CAP.ADC_BUFFER."""
 
 
 OPERAND_MAX = 0xFFFFFFFF
@@ -45,7 +49,7 @@ class Instruction(NamedTuple):
     operand: int = 0
 
 
-_NO_OPERAND = {Opcode.HALT, Opcode.STROBE, Opcode.CORR_LATCH, Opcode.END, Opcode.WAIT_SETTLE, Opcode.IRQ}
+_NO_OPERAND = {Opcode.HALT, Opcode.STROBE, Opcode.CORR_LATCH, Opcode.END, Opcode.WAIT_SETTLE, Opcode.IRQ, Opcode.ADC_SCAN}
 
 
 def assemble(program: Iterable[Instruction]) -> NDArray[np.uint64]:

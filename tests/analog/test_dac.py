@@ -155,7 +155,10 @@ def test_switching_one_effect_on_changes_no_draw_of_another() -> None:
 
 def test_the_grid_keeps_every_field_below_2_to_the_24() -> None:
     """All codes at the end that adds up worst, on a dense chip with large errors."""
-    errors = {"coupling": {"gain_sigma": 0.2, "dac": {"element_sigma": 0.05, "gain_sigma": 0.1}}, "pbit": {"slope_sigma": 0.2}}
+    errors = {
+        "coupling": {"gain_sigma": 0.2, "dac": {"element_sigma": 0.05, "gain_sigma": 0.1}},
+        "cell": {"kind": "pbit", "slope_sigma": 0.2},
+    }
     chip = Chip(config({"kind": "dense", "cells": 300}, **errors))
     for code in (-128, 127):
         codes = np.full(chip.capabilities.couplers, code, "<i2").tobytes()

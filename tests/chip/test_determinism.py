@@ -15,7 +15,7 @@ from tsu_emu.state import digest, restore, save
 
 TYPICAL = {
     "coupling": {"gain_sigma": 0.05, "dac": {"element_sigma": 0.02, "offset_sigma_lsb": 0.5}},
-    "pbit": {"slope_sigma": 0.05, "offset_sigma_kt": 0.2},
+    "cell": {"kind": "pbit", "slope_sigma": 0.05, "offset_sigma_kt": 0.2},
 }
 
 

@@ -69,7 +69,7 @@ def test_an_ideal_chip_samples_the_boltzmann_distribution(seed: int) -> None:
 ERRORS = {
     "coupling": {"gain_sigma": 0.2, "dac": {"element_sigma": 0.05, "gain_sigma": 0.1, "offset_sigma_lsb": 4}},
     "bias": {"dac": {"element_sigma": 0.05, "offset_sigma_lsb": 4}},
-    "pbit": {"slope_sigma": 0.1, "offset_sigma_kt": 0.2},
+    "cell": {"kind": "pbit", "slope_sigma": 0.1, "offset_sigma_kt": 0.2},
     "temperature": {"dac": {"full_scale": 4.0, "gain_sigma": 0.1, "offset_sigma_lsb": 1}},
 }
 

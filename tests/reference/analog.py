@@ -131,8 +131,8 @@ def build_analog(config: ChipConfig, graph: Graph) -> Analog:
     bias = [Dac(config.bias.dac, True, seed, noise.BIAS_DAC, i) for i in cells]
     temperature = Dac(config.temperature.dac, False, seed, noise.TEMPERATURE_DAC, 0)
     kappa = [spread(1.0, config.coupling.gain_sigma, noise.COUPLER_GAIN, e, 0) for e in couplers]
-    alpha = [spread(1.0, config.pbit.slope_sigma, noise.PBIT, i, 0) for i in cells]
-    delta = [spread(0.0, config.pbit.offset_sigma_kt, noise.PBIT, i, 1) for i in cells]
+    alpha = [spread(1.0, config.cell.slope_sigma, noise.PBIT, i, 0) for i in cells]
+    delta = [spread(0.0, config.cell.offset_sigma_kt, noise.PBIT, i, 1) for i in cells]
     bounds = []
     for i in cells:
         bound = abs(alpha[i]) * (bias[i].bound + abs(delta[i]))

@@ -102,7 +102,7 @@ def random_config(rng: random.Random) -> dict[str, Any]:
         "fabric": fabric,
         "coupling": {"dac": _dac(rng, 4, fine), "gain_sigma": _sigma(rng, 0.5)},
         "bias": {"dac": _dac(rng, 4, fine)},
-        "pbit": {"slope_sigma": _sigma(rng, 0.5), "offset_sigma_kt": _sigma(rng, 0.002 if fine else 1.0)},
+        "cell": {"kind": "pbit", "slope_sigma": _sigma(rng, 0.5), "offset_sigma_kt": _sigma(rng, 0.002 if fine else 1.0)},
         "temperature": {"dac": _dac(rng, 8, fine)},
         "sequencer": {
             "program_words": rng.choice((rng.randint(2, 6), rng.randint(6, 24), rng.randint(6, 24))),

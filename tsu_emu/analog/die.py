@@ -1,4 +1,4 @@
-"""What a die is: the static errors that die_seed gives each device, and the grid on which its fields lie."""
+"""What a die is: the static errors that die_seed gives each device, and the grid on which its p-bits' fields lie."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_emu.analog.dac import DacBank, at, make_bank, output_bound, outputs
-from tsu_emu.config import ChipConfig
+from tsu_emu.analog.network import gains, opposites
+from tsu_emu.analog.process import deviates
+from tsu_emu.config import ChipConfig, Pdit
 from tsu_emu.jit import kernel
 from tsu_emu.noise.normal import normals
 from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology
 
 GRID_BITS_MAX = 16
+HEADROOM = 1.25
+"""By how much a device may exceed what its static errors permit before it meets the rails, on a chip whose parameters move."""
+DRIFT_RAIL_KT = 2.0
+"""How far the offset of a p-bit may drift."""
+
+# fourth key word of the fields of stream FIELD
+FIELD_KAPPA, FIELD_SLOPE, FIELD_OFFSET = 1, 2, 3
 
 
 class Die(NamedTuple):
@@ -22,8 +31,9 @@ class Die(NamedTuple):
 
     coupling, bias, temperature : DacBank
     kappa : (couplers or 1,) float64, gain of each directed coupler
-    alpha, delta : (cells or 1,) float64, slope and offset (kT at T = 1) of each p-bit
+    alpha : (cells or 1,) float64, slope of each cell; delta : (cells, or states, or 1,) float64, offset, kT at T = 1
     scale : float64, 2^k: fields are integers in units of 2^-k kT
+    headroom : float64, 1, or HEADROOM on chips whose parameters move; rail_kt : float64, room for drift of the offset
     """
 
     coupling: DacBank
@@ -33,42 +43,68 @@ class Die(NamedTuple):
     alpha: NDArray[np.float64]
     delta: NDArray[np.float64]
     scale: float
+    headroom: float
+    rail_kt: float
 
 
-def _spread(sigma: float, seed: int, stream: Stream, count: int, sub: int, nominal: float) -> NDArray[np.float64]:
+def _spread(
+    config: ChipConfig, sigma: float, stream: Stream, sub: int, position: NDArray[np.float64], field: int
+) -> NDArray[np.float64]:
+    """sigma times the deviates of as many elements as there are positions; (1,) 0 if sigma is 0."""
     if sigma == 0:
-        return np.full(1, nominal)
-    return nominal + sigma * normals(np.uint64(seed), int(stream), 0, count, 1, sub)[:, 0]
+        return np.zeros(1)
+    seed = config.seeds.die
+    white = normals(np.uint64(seed), int(stream), 0, len(position), 1, sub)[:, 0]
+    return sigma * deviates(config.process, white, position, seed, field)
+
+
+def _kappa(config: ChipConfig, topology: Topology) -> NDArray[np.float64]:
+    """Gain of each coupler: a part of each direction's own, and one common to both, which alone follows the die's process."""
+    coupling, place = config.coupling, topology.position.astype(np.float64)
+    if coupling.gain_sigma == 0 and coupling.pair_gain_sigma == 0:
+        return np.ones(1)
+    target = np.repeat(np.arange(len(topology.row) - 1), np.diff(topology.row))
+    middle = (place[target] + place[topology.source]) / 2
+    own = normals(np.uint64(config.seeds.die), int(Stream.COUPLER), 0, len(middle), 1, 0)[:, 0]
+    pair = _spread(config, 1.0 if coupling.pair_gain_sigma else 0.0, Stream.COUPLER, 1, middle, FIELD_KAPPA)
+    return gains(opposites(topology.row, topology.source), pair, own, coupling.pair_gain_sigma, coupling.gain_sigma)
 
 
 @kernel
-def _bound(row, coupling, bias, kappa, alpha, delta, coupling_scale, bias_scale):  # type: ignore[no-untyped-def]
+def _bound(row, coupling, bias, kappa, alpha, delta, coupling_scale, bias_scale, headroom, rail):  # type: ignore[no-untyped-def]
     """R: the largest field that any codes and spins can give, kT."""
     largest = 0.0
     for i in range(row.size - 1):
         slope = abs(at(alpha, i))
-        total = slope * (output_bound(bias, i, bias_scale) + abs(at(delta, i)))
+        total = slope * (output_bound(bias, i, bias_scale) + abs(at(delta, i)) + rail)
         for e in range(row[i], row[i + 1]):
             total = total + slope * (abs(at(kappa, e)) * output_bound(coupling, e, coupling_scale))
-        largest = max(largest, total)
+        largest = max(largest, headroom * total)
     return largest
 
 
-def make_die(config: ChipConfig, topology: Topology) -> Die:
-    """The die of (config, config.seeds.die)."""
-    cells, couplers, seed = len(topology.row) - 1, len(topology.source), config.seeds.die
+def make_die(config: ChipConfig, topology: Topology, moving: bool, terms: int = 1) -> Die:
+    """The die of (config, config.seeds.die).
+
+    moving : parameters change beyond the codes; terms : bias DACs of a cell
+    """
+    cells, couplers, seed, cell = len(topology.row) - 1, len(topology.source), config.seeds.die, config.cell
     coupling = make_bank(config.coupling.dac, True, couplers, seed, Stream.COUPLING_DAC)
-    bias = make_bank(config.bias.dac, True, cells, seed, Stream.BIAS_DAC)
+    bias = make_bank(config.bias.dac, True, cells * terms, seed, Stream.BIAS_DAC)
     temperature = make_bank(config.temperature.dac, False, 1, seed, Stream.TEMPERATURE_DAC)
-    kappa = _spread(config.coupling.gain_sigma, seed, Stream.COUPLER, couplers, 0, 1.0)
-    alpha = _spread(config.pbit.slope_sigma, seed, Stream.PBIT, cells, 0, 1.0)
-    delta = _spread(config.pbit.offset_sigma_kt, seed, Stream.PBIT, cells, 1, 0.0)
-    scales = config.coupling.dac.full_scale, config.bias.dac.full_scale
-    bound = _bound(topology.row, coupling, bias, kappa, alpha, delta, *scales)
+    place = topology.position.astype(np.float64)
+    places = np.repeat(place, cell.states, axis=0) if isinstance(cell, Pdit) else place
+    kappa = _kappa(config, topology)
+    alpha = 1.0 + _spread(config, getattr(cell, "slope_sigma", 0.0), Stream.PBIT, 0, place, FIELD_SLOPE)
+    delta = _spread(config, cell.offset_sigma_kt, Stream.PBIT, 1, places, FIELD_OFFSET)
+    headroom, rail = (HEADROOM, DRIFT_RAIL_KT) if moving else (1.0, 0.0)
     k = GRID_BITS_MAX
-    while bound * 2.0**k > (1 << 24) - cells - 1:
-        k -= 1
-    return Die(coupling, bias, temperature, kappa, alpha, delta, 2.0**k)
+    if terms == 1:
+        scales = config.coupling.dac.full_scale, config.bias.dac.full_scale
+        bound = _bound(topology.row, coupling, bias, kappa, alpha, delta, *scales, headroom, rail)
+        while bound * 2.0**k > (1 << 24) - cells - 1:
+            k -= 1
+    return Die(coupling, bias, temperature, kappa, alpha, delta, 2.0**k, headroom, rail)
 
 
 @kernel
@@ -99,3 +135,35 @@ def place_biases(die, codes, first, bias, base):  # type: ignore[no-untyped-def]
         b = np.int32(np.rint((at(die.alpha, i) * (volts[k] + at(die.delta, i))) * die.scale))
         base[i] += b - bias[i]
         bias[i] = b
+
+
+@kernel
+def silence(row, floating, doubled, bias, base):  # type: ignore[no-untyped-def]
+    """Cells that float, (cells,) bool, hear nothing: their fields are 0."""
+    for i in range(floating.size):
+        if floating[i]:
+            doubled[row[i] : row[i + 1]] = 0
+            bias[i] = 0
+            base[i] = 0
+
+
+@kernel
+def place_fields(die, scales, row, alpha, delta, J, h, doubled, bias, base):  # type: ignore[no-untyped-def]
+    """All fields at once, from what the network makes of the converters: doubled, bias, base as above.
+
+    scales : full scales of couplings and biases, kT; alpha, delta : (cells or 1,) float64, of this time; J : (couplers,), h : (cells,)
+    float64, kT. A field beyond what headroom and rail leave it meets the rail.
+    """
+    for i in range(row.size - 1):
+        slope = abs(at(die.alpha, i))
+        limit = die.headroom * (slope * (output_bound(die.bias, i, scales[1]) + abs(at(die.delta, i)) + die.rail_kt))
+        wanted = at(alpha, i) * (h[i] + at(delta, i))
+        b = np.int32(np.rint(min(max(wanted, -limit), limit) * die.scale))
+        total = np.int32(0)
+        for e in range(row[i], row[i + 1]):
+            limit = die.headroom * (slope * (abs(at(die.kappa, e)) * output_bound(die.coupling, e, scales[0])))
+            a = np.int32(np.rint(min(max(at(alpha, i) * J[e], -limit), limit) * die.scale))
+            doubled[e] = a + a
+            total += a
+        bias[i] = b
+        base[i] = b - total

@@ -174,6 +174,13 @@ def update_cells_parallel(net, code, bank, block, low, high, visit, tick, key, p
 
 
 @inner
+def random_colour(phase, colours, tick, key):  # type: ignore[no-untyped-def]
+    """Colour that a phase of a sweep in random order updates; docs/arithmetic.md, "Scan order"."""
+    word, _, _, _ = threefry(U(phase), U(0), U(tick & 0xFFFFFFFF), U(tick >> 32), key[0], key[1], key[2], U(0))
+    return (np.int64(word) * colours) >> 32
+
+
+@inner
 def drive_clamps(bank):  # type: ignore[no-untyped-def]
     """Clamped spins of enabled planes take their clamp value."""
     spins, clamp_mask, clamp_value, enabled, _ = bank

@@ -1,5 +1,6 @@
 """The one place where digital and analog meet."""
 
-from tsu_emu.chip.chip import Bus, Chip, Firmware, Result
+from tsu_emu.chip.chip import Chip, Result
+from tsu_emu.chip.firmware import Bus, Firmware
 
 __all__ = ["Bus", "Chip", "Firmware", "Result"]

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from tsu_contract.registers import WINDOW_AT, WINDOW_STRIDE
 from tsu_contract.wire import Frame
 from tsu_emu import state as S
-from tsu_emu.analog.die import place_biases, place_couplings
 from tsu_emu.chip.machine import Plant
+from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK, Parameters
 from tsu_emu.digital import words as W
 from tsu_emu.jit import kernel
 from tsu_emu.state import ChipState
 
 U = np.uint32
 Q = np.uint64
+DAC_BANKS = {"COUPLING": COUPLING_BANK, "BIAS": BIAS_BANK}
 
 
 @kernel
@@ -48,8 +49,8 @@ def scatter_planes(words, cell_words, first, bank):  # type: ignore[no-untyped-d
 class WindowPort:
     """The chip's side of all windows. Addresses and lengths have been validated."""
 
-    def __init__(self, plant: Plant, state: ChipState) -> None:
-        self._plant, self._state = plant, state
+    def __init__(self, plant: Plant, state: ChipState, parameters: Parameters) -> None:
+        self._plant, self._state, self._parameters = plant, state, parameters
         topology = plant.topology
         self._flat: dict[str, NDArray[Any]] = {
             "PROGRAM": state.program,
@@ -58,6 +59,11 @@ class WindowPort:
             "CORR_PAIR": state.pair_latch.reshape(-1),
             "CORR_MEAN": state.mean_latch.reshape(-1),
             "PLANE_TEMP": state.plane_temp,
+            "STATE": state.state_scan.reshape(-1),
+            "VALUE": state.value_scan.reshape(-1),
+            "PIN": state.pin_next.reshape(-1),
+            "ADC_DATA": state.adc_data,
+            "ADC_TRIM": state.adc_trim.reshape(-1),
             "TOPO_ROW": topology.row.astype(np.uint32),
             "TOPO_SOURCE": topology.source,
             "TOPO_COLOUR": topology.colour,
@@ -93,17 +99,12 @@ class WindowPort:
             return
         begin = 4 * first // flat.itemsize
         values = np.frombuffer(data, flat.dtype)[: len(flat) - begin]
+        before = flat[begin : begin + len(values)].copy() if name in DAC_BANKS else values
         flat[begin : begin + len(values)] = values
-        if name in ("COUPLING", "BIAS"):
-            self._place(name, begin, flat[begin : begin + len(values)])
-
-    def _place(self, name: str, first: int, codes: NDArray[np.int16]) -> None:
-        p = self._plant
-        if name == "COUPLING":
-            place_couplings(p.die, p.topology.row, codes, first, p.doubled, p.base)
-        else:
-            place_biases(p.die, codes, first, p.bias, p.base)
-        self._unsettle()
+        if name in DAC_BANKS:
+            self._state.core["counts"][0, S.WRITES] += len(values)
+            self._parameters.written(DAC_BANKS[name], begin, before)
+            self._unsettle()
 
     def _unsettle(self) -> None:
         """A DAC was written now."""

@@ -45,6 +45,12 @@ def _agreement(spins, role, i, j):  # type: ignore[no-untyped-def]
     return total
 
 
+@kernel
+def accumulate_planes(core, spins, enabled, pair_sums, mean_sums, pair_i, pair_j):  # type: ignore[no-untyped-def]
+    """`accumulate` on a (1,) CORE."""
+    accumulate(core[0], spins, enabled, pair_sums, mean_sums, pair_i, pair_j)
+
+
 @inner
 def accumulate(c, spins, enabled, pair_sums, mean_sums, pair_i, pair_j):  # type: ignore[no-untyped-def]
     """One update of both roles' sums from the spins (blocks, cells) of the enabled planes; `c` is a CORE record."""

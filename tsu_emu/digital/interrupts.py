@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tsu_emu import state as S
 from tsu_emu.digital import words as W
 from tsu_emu.jit import inner
 
 NOW, IRQ_NUMBER, IRQ_ROWS = S.NOW, S.IRQ_NUMBER, S.IRQ_ROWS
 PENDING, ENABLE = W.IRQ_PENDING, W.IRQ_ENABLE
+FAULTS, DROPPED_IRQ, NO_FAULT = S.FAULTS, S.DROPPED_IRQ, S.NO_FAULT
+
+
+@inner
+def _dropped(c, bits):  # type: ignore[no-untyped-def]
+    """Those of the events that an injected fault swallows now."""
+    lost = bits & ~bits
+    for k in range(FAULTS):
+        caught = bits & np.uint32(c.faults[k, 1])
+        if c.faults[k, 0] == DROPPED_IRQ and caught:
+            lost |= caught
+            c.faults[k, 2] -= 1
+            if c.faults[k, 2] == 0:
+                c.faults[k, 0] = NO_FAULT
+    return lost
 
 
 @inner
 def raise_irq(c, bits):  # type: ignore[no-untyped-def]
     """The events `bits` happen now: they become pending, and, if one is enabled, are logged. `c` is a CORE record."""
+    bits &= ~_dropped(c, bits)
     c.registers[PENDING] |= bits
     if c.registers[ENABLE] & bits:
         number = c.time[IRQ_NUMBER]

@@ -16,7 +16,8 @@ from tsu_emu.digital.interrupts import raise_irq
 from tsu_emu.jit import inner, kernel
 
 U = np.uint32
-NOW, SWEEP = S.NOW, S.SWEEP
+NOW, SWEEP, BUSY = S.NOW, S.SWEEP, S.BUSY
+PHYS_TIME, ENERGY, ENERGIES, STANDBY = W.PHYS_TIME, W.ENERGY, W.ENERGIES, S.COUNT_SLOTS
 CTRL, CYCLE_LOW, IRQ_TEST, SEQ_CTRL, SEQ_PC, CORR_COUNT = W.CTRL, W.CYCLE_LOW, W.IRQ_TEST, W.SEQ_CTRL, W.SEQ_PC, W.CORR_COUNT
 CORR_CTRL, CORR_CLEAR, CORR_LATCH, BOOT, IRQ_BOOT, RESET = W.CORR_CTRL, W.CORR_CLEAR, W.CORR_LATCH, W.BOOT, W.IRQ_BOOT, W.RESET
 control, jump, reset_sequencer = sequencer.control, sequencer.jump, sequencer.reset
@@ -39,16 +40,21 @@ class RegisterRules(NamedTuple):
 
     decode : (REGISTER_SPACE / 4,) int16, word number of an address / 4; words : (words,) RULE
     ranges : (n, 5) int64 rows (word, low, mask, minimum, maximum); fields : (m, 2) int64 rows (word, mask)
+    energy : (5,) int64, aJ an operation, in the order of MON.ENERGY_*
     """
 
     decode: NDArray[np.int16]
     words: NDArray[Any]
     ranges: NDArray[np.int64]
     fields: NDArray[np.int64]
+    energy: NDArray[np.int64]
 
 
-def make_rules(cap: Capabilities) -> RegisterRules:
-    """The rules of a chip: plane bits it lacks are reserved, codes end where its DACs end."""
+def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
+    """The rules of a chip: plane bits it lacks are reserved, codes end where its DACs end.
+
+    energy : (5,) int64, aJ of an update, a read, a write, a conversion, and of a cycle's standby
+    """
     table = access_table()
     populated = np.full(len(table.reset), 0xFFFFFFFF, np.uint32)
     first_of: dict[int, int] = {}
@@ -65,7 +71,7 @@ def make_rules(cap: Capabilities) -> RegisterRules:
     for column in ("read", "w1c", "pulse", "firmware", "latch", "free_running"):
         words[column] = getattr(table, column)
     words["write"], words["reset"], words["keep"] = table.write & populated, table.reset & populated, keep
-    return RegisterRules(table.decode, words, ranges, table.fields)
+    return RegisterRules(table.decode, words, ranges, table.fields, energy)
 
 
 def power_on_registers(rules: RegisterRules, cap: Capabilities, firmware: bool) -> NDArray[np.uint32]:
@@ -81,15 +87,34 @@ def power_on_registers(rules: RegisterRules, cap: Capabilities, firmware: bool) 
 
 
 @inner
-def _counter(c, word):  # type: ignore[no-untyped-def]
-    return c.time[NOW] if word == CYCLE_LOW else c.time[SWEEP]
+def femtojoules(c, rules, kind):  # type: ignore[no-untyped-def]
+    """One part of the joule ledger: 0 .. 3 as CORE.counts, 4 standby; fJ, modulo 2^64."""
+    n = c.time[NOW] if kind == STANDBY else c.counts[kind]
+    return n // 1000 * rules.energy[kind] + n % 1000 * rules.energy[kind] // 1000
+
+
+@inner
+def _counter(c, rules, word):  # type: ignore[no-untyped-def]
+    if word == CYCLE_LOW:
+        return c.time[NOW]
+    if word == PHYS_TIME:
+        return c.time[BUSY]
+    if word == ENERGY:
+        total = np.int64(0)
+        for kind in range(STANDBY + 1):
+            total += femtojoules(c, rules, kind)
+        return total
+    for kind in range(STANDBY + 1):
+        if word == ENERGIES[kind]:
+            return femtojoules(c, rules, kind)
+    return c.time[SWEEP]
 
 
 @kernel
 def read_word(c, rules, word):  # type: ignore[no-untyped-def]
     """What a bus read of a word of a CORE record returns at NOW; a counter's low word latches its high word."""
     if rules.words[word].latch == 1:
-        count = _counter(c, word)
+        count = _counter(c, rules, word)
         c.registers[word + 1] = U(count >> 32)
         return U(count & 0xFFFFFFFF)
     return c.registers[word] & rules.words[word].read
@@ -100,7 +125,7 @@ def peek_word(c, rules, word):  # type: ignore[no-untyped-def]
     """As `read_word`, latching nothing: a counter's high word is the live one. For WAIT."""
     half = rules.words[word].latch
     if half > 0:
-        return U(_counter(c, word - half + 1) >> (32 * (half - 1)) & 0xFFFFFFFF)
+        return U(_counter(c, rules, word - half + 1) >> (32 * (half - 1)) & 0xFFFFFFFF)
     return c.registers[word] & rules.words[word].read
 
 

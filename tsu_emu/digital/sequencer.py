@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsu_contract.program import Opcode
+from tsu_contract.registers import register
 from tsu_emu import state as S
 from tsu_emu.digital import words as W
 from tsu_emu.digital.correlator import ones, plane_words
@@ -17,7 +18,8 @@ from tsu_emu.jit import inner
 
 U = np.uint32
 NEVER = S.NEVER
-NOW, SWEEP, SETTLED_AT = S.NOW, S.SWEEP, S.SETTLED_AT
+NOW, SWEEP, SETTLED_AT, BUSY, SWEEP_BEGAN = S.NOW, S.SWEEP, S.SETTLED_AT, S.BUSY, S.SWEEP_BEGAN
+PLANE_WORDS = register("FABRIC.PLANE_ENABLE").count
 NEXT, SLOTS = S.EVENT_SEQUENCER, S.SEQUENCER_SLOTS
 ACTIVITY, COLOUR, STOP_ASKED, STEPPING, DEPTH, ENABLED, MID_SWEEP, SCAN, LOOPS = (
     S.ACTIVITY, S.COLOUR, S.STOP_ASKED, S.STEPPING, S.DEPTH, S.ENABLED, S.MID_SWEEP, S.SCAN, S.LOOPS,
@@ -31,10 +33,11 @@ ILLEGAL, OVERFLOW, UNDERFLOW, OVERRUN = W.FAULT_ILLEGAL, W.FAULT_LOOP_OVERFLOW, 
 IRQ_DONE, IRQ_ASKED, IRQ_FAULT, IRQ_STOPPED = W.IRQ_SEQ_DONE, W.IRQ_SEQ_IRQ, W.IRQ_SEQ_FAULT, W.IRQ_SEQ_STOPPED
 START, STOP, STEP = W.START, W.STOP, W.STEP
 
-HALT, SET_T, RUN, STROBE, CORR_LATCH, LOOP, END, WAIT_SETTLE, DELAY, IRQ = (int(op) for op in Opcode)
+HALT, SET_T, RUN, STROBE, CORR_LATCH, LOOP, END, WAIT_SETTLE, DELAY, IRQ, ADC_SCAN, ADC_CAPTURE = (int(op) for op in Opcode)
+ADC_PERIOD = W.ADC_PERIOD
 
 # what the array must do at an edge
-NOTHING, DO_SWEEP_START, DO_COLOUR, DO_CORRELATE, DO_STROBE, DO_LATCH = range(6)
+NOTHING, DO_SWEEP_START, DO_COLOUR, DO_CORRELATE, DO_STROBE, DO_LATCH, DO_SCAN, DO_CAPTURE = range(8)
 
 
 @inner
@@ -79,12 +82,37 @@ def _go_on(c, t, pc):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _operand_is_legal(op, n, temp_code_max):  # type: ignore[no-untyped-def]
+def _operand_is_legal(op, n, temp_code_max, timing):  # type: ignore[no-untyped-def]
     if op == LOOP:
         return n >= 1
     if op == SET_T:
         return 1 <= n <= temp_code_max
+    if op == ADC_CAPTURE:
+        return 1 <= n <= timing.adc_buffer
+    if op == ADC_SCAN and timing.conversion == 0:
+        return False
     return n == 0 or op == RUN or op == DELAY
+
+
+@inner
+def _enabled_planes(c, blocks):  # type: ignore[no-untyped-def]
+    planes = 0
+    words = plane_words(c, PLANE_ENABLE, blocks)
+    for b in range(blocks):
+        planes += ones(words[b])
+    return planes
+
+
+@inner
+def _convert(c, op, n, timing, after, pc):  # type: ignore[no-untyped-def]
+    """ADC_SCAN of the enabled planes, or ADC_CAPTURE of n samples: acts at once, goes on when the last code is there."""
+    if op == ADC_SCAN:
+        took = _enabled_planes(c, PLANE_WORDS // 2) * timing.plane_scan
+    else:
+        took = n * max(np.int64(c.registers[ADC_PERIOD]), timing.conversion)
+    c.time[BUSY] += took
+    _go_on(c, after + took, pc + 1)
+    return DO_SCAN if op == ADC_SCAN else DO_CAPTURE
 
 
 @inner
@@ -102,7 +130,7 @@ def _fetch(c, program, timing, temp_code_max, loop_depth):  # type: ignore[no-un
         return NOTHING
     word = program[pc]
     op, n = np.int64(word >> np.uint64(56)), np.int64(word & np.uint64(0xFFFFFFFF))
-    if op > IRQ or (word >> np.uint64(32)) & np.uint64(0xFFFFFF) or not _operand_is_legal(op, n, temp_code_max):
+    if op > ADC_CAPTURE or (word >> np.uint64(32)) & np.uint64(0xFFFFFF) or not _operand_is_legal(op, n, temp_code_max, timing):
         _fault(c, ILLEGAL)
         return NOTHING
     after = t + timing.instruction
@@ -134,6 +162,8 @@ def _fetch(c, program, timing, temp_code_max, loop_depth):  # type: ignore[no-un
     elif op == WAIT_SETTLE and c.time[SETTLED_AT] > t:
         q[ACTIVITY] = SETTLE
         c.events[NEXT] = c.time[SETTLED_AT]
+    elif op == ADC_SCAN or op == ADC_CAPTURE:
+        return _convert(c, op, n, timing, after, pc)
     elif op == STROBE:
         _go_on(c, after + timing.strobe, pc + 1)
         return DO_STROBE
@@ -165,11 +195,10 @@ def _sweep_start(c, enabled, timing):  # type: ignore[no-untyped-def]
         _pause(c)
         return NOTHING
     enabled[:] = plane_words(c, PLANE_ENABLE, enabled.size)
-    planes = 0
-    for b in range(enabled.size):
-        planes += ones(enabled[b])
+    planes = _enabled_planes(c, enabled.size)
     c.sequencer[ENABLED] = planes
     c.sequencer[MID_SWEEP] = 1
+    c.time[SWEEP_BEGAN] = c.time[NOW]
     c.sequencer[SCAN] = c.registers[SCAN_ORDER]
     c.sequencer[ACTIVITY] = COLOUR_PHASE
     c.sequencer[COLOUR] = 0
@@ -181,6 +210,7 @@ def _sweep_start(c, enabled, timing):  # type: ignore[no-untyped-def]
 def end_sweep(c):  # type: ignore[no-untyped-def]
     """The sweep under way counts, here and in FABRIC.SWEEP."""
     c.time[SWEEP] += 1
+    c.time[BUSY] += c.time[NOW] - c.time[SWEEP_BEGAN]
     c.sequencer[MID_SWEEP] = 0
 
 

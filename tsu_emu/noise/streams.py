@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Stream(IntEnum):
-    """Third key word of the generator."""
+    """Third key word of the generator. The die seed keys what a die is, the run seed what happens to it."""
 
     FLIP = 1
     POWER_ON = 2
@@ -14,3 +14,20 @@ class Stream(IntEnum):
     COUPLER = 6
     PBIT = 7
     SCAN = 8
+    COLOURED = 9
+    LFSR = 10
+    ASYNCHRONOUS = 11
+    PDIT = 12
+    GAUSSIAN = 13
+    MODE = 14
+    LANGEVIN = 15
+    CELL = 16
+    DEAD = 17
+    STUCK_BITS = 18
+    FIELD = 19
+    ADC_ARRAY = 20
+    ADC_NOISE = 21
+    REFRESH = 22
+    DRIFT = 23
+    SUPPLY = 24
+    SENSOR = 25

@@ -45,6 +45,10 @@ extern "C" {
 #define TSU__SYS__ERROR__START_BUSY_bp 1
 #define TSU__SYS__ERROR__START_BUSY_bw 1
 #define TSU__SYS__ERROR__START_BUSY_reset 0x0
+#define TSU__SYS__ERROR__UNSTABLE_bm 0x4
+#define TSU__SYS__ERROR__UNSTABLE_bp 2
+#define TSU__SYS__ERROR__UNSTABLE_bw 1
+#define TSU__SYS__ERROR__UNSTABLE_reset 0x0
 
 // reg - tsu.SYS.CYCLE
 #define TSU__SYS__CYCLE__COUNT_bm 0xffffffffffffffff
@@ -217,6 +221,84 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__CAP__SETTLE_CYCLES__CYCLES_bw 32
 #define TSU__CAP__SETTLE_CYCLES__CYCLES_reset 0x0
 
+// reg - tsu.CAP.STATES
+#define TSU__CAP__STATES__COUNT_bm 0xff
+#define TSU__CAP__STATES__COUNT_bp 0
+#define TSU__CAP__STATES__COUNT_bw 8
+#define TSU__CAP__STATES__COUNT_reset 0x0
+
+// reg - tsu.CAP.TERMS
+#define TSU__CAP__TERMS__COUNT_bm 0xff
+#define TSU__CAP__TERMS__COUNT_bp 0
+#define TSU__CAP__TERMS__COUNT_bw 8
+#define TSU__CAP__TERMS__COUNT_reset 0x0
+
+// reg - tsu.CAP.ADC_COUNT
+#define TSU__CAP__ADC_COUNT__COUNT_bm 0xffffffff
+#define TSU__CAP__ADC_COUNT__COUNT_bp 0
+#define TSU__CAP__ADC_COUNT__COUNT_bw 32
+#define TSU__CAP__ADC_COUNT__COUNT_reset 0x0
+
+// reg - tsu.CAP.ADC_BITS
+#define TSU__CAP__ADC_BITS__BITS_bm 0xff
+#define TSU__CAP__ADC_BITS__BITS_bp 0
+#define TSU__CAP__ADC_BITS__BITS_bw 8
+#define TSU__CAP__ADC_BITS__BITS_reset 0x0
+
+// reg - tsu.CAP.ADC_CYCLES
+#define TSU__CAP__ADC_CYCLES__CYCLES_bm 0xffffffff
+#define TSU__CAP__ADC_CYCLES__CYCLES_bp 0
+#define TSU__CAP__ADC_CYCLES__CYCLES_bw 32
+#define TSU__CAP__ADC_CYCLES__CYCLES_reset 0x0
+
+// reg - tsu.CAP.ADC_ACQUIRE_CYCLES
+#define TSU__CAP__ADC_ACQUIRE_CYCLES__CYCLES_bm 0xffffffff
+#define TSU__CAP__ADC_ACQUIRE_CYCLES__CYCLES_bp 0
+#define TSU__CAP__ADC_ACQUIRE_CYCLES__CYCLES_bw 32
+#define TSU__CAP__ADC_ACQUIRE_CYCLES__CYCLES_reset 0x0
+
+// reg - tsu.CAP.ADC_BUFFER
+#define TSU__CAP__ADC_BUFFER__SAMPLES_bm 0xffffffff
+#define TSU__CAP__ADC_BUFFER__SAMPLES_bp 0
+#define TSU__CAP__ADC_BUFFER__SAMPLES_bw 32
+#define TSU__CAP__ADC_BUFFER__SAMPLES_reset 0x0
+
+// reg - tsu.CAP.ADC_TRIM_OFFSET
+#define TSU__CAP__ADC_TRIM_OFFSET__STEP_bm 0xffffffff
+#define TSU__CAP__ADC_TRIM_OFFSET__STEP_bp 0
+#define TSU__CAP__ADC_TRIM_OFFSET__STEP_bw 32
+#define TSU__CAP__ADC_TRIM_OFFSET__STEP_reset 0x0
+
+// reg - tsu.CAP.ADC_TRIM_GAIN
+#define TSU__CAP__ADC_TRIM_GAIN__STEP_bm 0xffffffff
+#define TSU__CAP__ADC_TRIM_GAIN__STEP_bp 0
+#define TSU__CAP__ADC_TRIM_GAIN__STEP_bw 32
+#define TSU__CAP__ADC_TRIM_GAIN__STEP_reset 0x0
+
+// reg - tsu.CAP.RANGE_CELL
+#define TSU__CAP__RANGE_CELL__RANGE_bm 0xffffffff
+#define TSU__CAP__RANGE_CELL__RANGE_bp 0
+#define TSU__CAP__RANGE_CELL__RANGE_bw 32
+#define TSU__CAP__RANGE_CELL__RANGE_reset 0x0
+
+// reg - tsu.CAP.RANGE_COUPLING
+#define TSU__CAP__RANGE_COUPLING__RANGE_bm 0xffffffff
+#define TSU__CAP__RANGE_COUPLING__RANGE_bp 0
+#define TSU__CAP__RANGE_COUPLING__RANGE_bw 32
+#define TSU__CAP__RANGE_COUPLING__RANGE_reset 0x0
+
+// reg - tsu.CAP.RANGE_BIAS
+#define TSU__CAP__RANGE_BIAS__RANGE_bm 0xffffffff
+#define TSU__CAP__RANGE_BIAS__RANGE_bp 0
+#define TSU__CAP__RANGE_BIAS__RANGE_bw 32
+#define TSU__CAP__RANGE_BIAS__RANGE_reset 0x0
+
+// reg - tsu.CAP.RANGE_TEMP
+#define TSU__CAP__RANGE_TEMP__RANGE_bm 0xffffffff
+#define TSU__CAP__RANGE_TEMP__RANGE_bp 0
+#define TSU__CAP__RANGE_TEMP__RANGE_bw 32
+#define TSU__CAP__RANGE_TEMP__RANGE_reset 0x0
+
 // regfile - tsu.CAP
 typedef struct __attribute__ ((__packed__)) {
     uint32_t CELL_KIND;
@@ -242,6 +324,19 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t INSTRUCTION_CYCLES;
     uint32_t STROBE_CYCLES;
     uint32_t SETTLE_CYCLES;
+    uint32_t STATES;
+    uint32_t TERMS;
+    uint32_t ADC_COUNT;
+    uint32_t ADC_BITS;
+    uint32_t ADC_CYCLES;
+    uint32_t ADC_ACQUIRE_CYCLES;
+    uint32_t ADC_BUFFER;
+    uint32_t ADC_TRIM_OFFSET;
+    uint32_t ADC_TRIM_GAIN;
+    uint32_t RANGE_CELL;
+    uint32_t RANGE_COUPLING;
+    uint32_t RANGE_BIAS;
+    uint32_t RANGE_TEMP;
 } tsu__CAP_t;
 
 // reg - tsu.IRQ.PENDING
@@ -335,9 +430,16 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__TEMP__TDAC__CODE_bw 12
 #define TSU__TEMP__TDAC__CODE_reset 0x40
 
+// reg - tsu.TEMP.SENSOR
+#define TSU__TEMP__SENSOR__KELVIN_bm 0xffff
+#define TSU__TEMP__SENSOR__KELVIN_bp 0
+#define TSU__TEMP__SENSOR__KELVIN_bw 16
+#define TSU__TEMP__SENSOR__KELVIN_reset 0x0
+
 // regfile - tsu.TEMP
 typedef struct __attribute__ ((__packed__)) {
     uint32_t TDAC;
+    uint32_t SENSOR;
 } tsu__TEMP_t;
 
 // reg - tsu.FABRIC.SWEEP
@@ -435,6 +537,102 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t FREE_PLANES[8];
 } tsu__CORR_t;
 
+// reg - tsu.ADC.MUX
+#define TSU__ADC__MUX__SOURCE_bm 0xf
+#define TSU__ADC__MUX__SOURCE_bp 0
+#define TSU__ADC__MUX__SOURCE_bw 4
+#define TSU__ADC__MUX__SOURCE_reset 0x4
+#define TSU__ADC__MUX__CONVERTER_bm 0xffff0000
+#define TSU__ADC__MUX__CONVERTER_bp 16
+#define TSU__ADC__MUX__CONVERTER_bw 16
+#define TSU__ADC__MUX__CONVERTER_reset 0x0
+
+// reg - tsu.ADC.ELEMENT
+#define TSU__ADC__ELEMENT__INDEX_bm 0xffffffff
+#define TSU__ADC__ELEMENT__INDEX_bp 0
+#define TSU__ADC__ELEMENT__INDEX_bw 32
+#define TSU__ADC__ELEMENT__INDEX_reset 0x0
+
+// reg - tsu.ADC.PERIOD
+#define TSU__ADC__PERIOD__CYCLES_bm 0xffffffff
+#define TSU__ADC__PERIOD__CYCLES_bp 0
+#define TSU__ADC__PERIOD__CYCLES_bw 32
+#define TSU__ADC__PERIOD__CYCLES_reset 0x0
+
+// reg - tsu.ADC.MODE
+#define TSU__ADC__MODE__HOLD_bm 0x1
+#define TSU__ADC__MODE__HOLD_bp 0
+#define TSU__ADC__MODE__HOLD_bw 1
+#define TSU__ADC__MODE__HOLD_reset 0x1
+
+// reg - tsu.ADC.CLIPPED
+#define TSU__ADC__CLIPPED__COUNT_bm 0xffffffff
+#define TSU__ADC__CLIPPED__COUNT_bp 0
+#define TSU__ADC__CLIPPED__COUNT_bw 32
+#define TSU__ADC__CLIPPED__COUNT_reset 0x0
+
+// regfile - tsu.ADC
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t MUX;
+    uint32_t ELEMENT;
+    uint32_t PERIOD;
+    uint32_t MODE;
+    uint32_t CLIPPED;
+} tsu__ADC_t;
+
+// reg - tsu.MON.PHYS_TIME
+#define TSU__MON__PHYS_TIME__COUNT_bm 0xffffffffffffffff
+#define TSU__MON__PHYS_TIME__COUNT_bp 0
+#define TSU__MON__PHYS_TIME__COUNT_bw 64
+#define TSU__MON__PHYS_TIME__COUNT_reset 0x0
+
+// reg - tsu.MON.ENERGY
+#define TSU__MON__ENERGY__COUNT_bm 0xffffffffffffffff
+#define TSU__MON__ENERGY__COUNT_bp 0
+#define TSU__MON__ENERGY__COUNT_bw 64
+#define TSU__MON__ENERGY__COUNT_reset 0x0
+
+// reg - tsu.MON.ENERGY_UPDATE
+#define TSU__MON__ENERGY_UPDATE__COUNT_bm 0xffffffffffffffff
+#define TSU__MON__ENERGY_UPDATE__COUNT_bp 0
+#define TSU__MON__ENERGY_UPDATE__COUNT_bw 64
+#define TSU__MON__ENERGY_UPDATE__COUNT_reset 0x0
+
+// reg - tsu.MON.ENERGY_READ
+#define TSU__MON__ENERGY_READ__COUNT_bm 0xffffffffffffffff
+#define TSU__MON__ENERGY_READ__COUNT_bp 0
+#define TSU__MON__ENERGY_READ__COUNT_bw 64
+#define TSU__MON__ENERGY_READ__COUNT_reset 0x0
+
+// reg - tsu.MON.ENERGY_WRITE
+#define TSU__MON__ENERGY_WRITE__COUNT_bm 0xffffffffffffffff
+#define TSU__MON__ENERGY_WRITE__COUNT_bp 0
+#define TSU__MON__ENERGY_WRITE__COUNT_bw 64
+#define TSU__MON__ENERGY_WRITE__COUNT_reset 0x0
+
+// reg - tsu.MON.ENERGY_ADC
+#define TSU__MON__ENERGY_ADC__COUNT_bm 0xffffffffffffffff
+#define TSU__MON__ENERGY_ADC__COUNT_bp 0
+#define TSU__MON__ENERGY_ADC__COUNT_bw 64
+#define TSU__MON__ENERGY_ADC__COUNT_reset 0x0
+
+// reg - tsu.MON.ENERGY_STANDBY
+#define TSU__MON__ENERGY_STANDBY__COUNT_bm 0xffffffffffffffff
+#define TSU__MON__ENERGY_STANDBY__COUNT_bp 0
+#define TSU__MON__ENERGY_STANDBY__COUNT_bw 64
+#define TSU__MON__ENERGY_STANDBY__COUNT_reset 0x0
+
+// regfile - tsu.MON
+typedef struct __attribute__ ((__packed__)) {
+    uint64_t PHYS_TIME;
+    uint64_t ENERGY;
+    uint64_t ENERGY_UPDATE;
+    uint64_t ENERGY_READ;
+    uint64_t ENERGY_WRITE;
+    uint64_t ENERGY_ADC;
+    uint64_t ENERGY_STANDBY;
+} tsu__MON_t;
+
 // mem - tsu.PROGRAM
 typedef struct __attribute__ ((__packed__)) {
     uint32_t mem[16777216];
@@ -500,22 +698,51 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t mem[16777216];
 } tsu__TOPO_POSITION_t;
 
+// mem - tsu.STATE
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__STATE_t;
+
+// mem - tsu.VALUE
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__VALUE_t;
+
+// mem - tsu.PIN
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__PIN_t;
+
+// mem - tsu.ADC_DATA
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__ADC_DATA_t;
+
+// mem - tsu.ADC_TRIM
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__ADC_TRIM_t;
+
 // addrmap - tsu
 typedef struct __attribute__ ((__packed__)) {
     tsu__SYS_t SYS;
     uint8_t RESERVED_20_ff[0xe0];
     tsu__CAP_t CAP;
-    uint8_t RESERVED_15c_1ff[0xa4];
+    uint8_t RESERVED_190_1ff[0x70];
     tsu__IRQ_t IRQ;
     uint8_t RESERVED_20c_2ff[0xf4];
     tsu__SEQ_t SEQ;
     uint8_t RESERVED_310_3ff[0xf0];
     tsu__TEMP_t TEMP;
-    uint8_t RESERVED_404_4ff[0xfc];
+    uint8_t RESERVED_408_4ff[0xf8];
     tsu__FABRIC_t FABRIC;
     uint8_t RESERVED_540_5ff[0xc0];
     tsu__CORR_t CORR;
-    uint8_t RESERVED_660_3ffffff[0x3fff9a0];
+    uint8_t RESERVED_660_6ff[0xa0];
+    tsu__ADC_t ADC;
+    uint8_t RESERVED_714_7ff[0xec];
+    tsu__MON_t MON;
+    uint8_t RESERVED_838_3ffffff[0x3fff7c8];
     tsu__PROGRAM_t PROGRAM;
     tsu__COUPLING_t COUPLING;
     tsu__BIAS_t BIAS;
@@ -529,10 +756,15 @@ typedef struct __attribute__ ((__packed__)) {
     tsu__TOPO_SOURCE_t TOPO_SOURCE;
     tsu__TOPO_COLOUR_t TOPO_COLOUR;
     tsu__TOPO_POSITION_t TOPO_POSITION;
+    tsu__STATE_t STATE;
+    tsu__VALUE_t VALUE;
+    tsu__PIN_t PIN;
+    tsu__ADC_DATA_t ADC_DATA;
+    tsu__ADC_TRIM_t ADC_TRIM;
 } tsu_t;
 
 
-static_assert(sizeof(tsu_t) == 0x38000000, "Packing error");
+static_assert(sizeof(tsu_t) == 0x4c000000, "Packing error");
 
 #ifdef __cplusplus
 }

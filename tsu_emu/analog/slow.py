@@ -1,0 +1,70 @@
+"""What becomes of converter outputs in time: transients after a write, leaking levels, common gains."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsu_emu.analog.dac import at
+from tsu_emu.jit import kernel
+from tsu_emu.noise.functions import exponential
+from tsu_emu.noise.normal import normal_of
+from tsu_emu.noise.threefry import threefry
+
+U = np.uint32
+SETTLED_AFTER = 14.0
+"""Time constants after which a transient, then below a millionth, is over."""
+
+
+@kernel
+def kick(volts, before, codes, codes_before, kicks, written, now, tau_cycles, glitch):  # type: ignore[no-untyped-def]
+    """Transients of converters written now: kicks (n,) float32 and written (n,) int64 are updated.
+
+    volts, before : (n,) float64, outputs that the new and the old codes settle to; glitch : kick for each code bit that toggles.
+    An output is volts + kick exp(-(t - written) / tau): it starts where it was, displaced by the glitch.
+    """
+    for k in range(volts.size):
+        left = np.float64(kicks[k]) * exponential(-np.float64(now - written[k]) / tau_cycles)
+        toggled, bits = np.int64(codes[k]) ^ np.int64(codes_before[k]), 0
+        while toggled & 0xFFFF:
+            bits += 1
+            toggled = (toggled & 0xFFFF) & ((toggled & 0xFFFF) - 1)
+        kicks[k] = np.float32(((before[k] + left) - volts[k]) + glitch * bits)
+        written[k] = now
+
+
+@kernel
+def outputs_now(volts, kicks, written, now, tau_cycles, level_error, factor, out):  # type: ignore[no-untyped-def]
+    """out (n,) float64: outputs at cycle `now`, kT.
+
+    kicks, written : as in `kick`, of size 0 without transients; level_error : (n or 1,) float64, error of the stored level, kT
+    factor : float64, common gain
+    """
+    for k in range(volts.size):
+        v = volts[k]
+        if kicks.size > 0:
+            age = np.float64(now - written[k]) / tau_cycles
+            if age < SETTLED_AFTER:
+                v = v + np.float64(kicks[k]) * exponential(-age)
+        out[k] = (v + at(level_error, k)) * factor
+
+
+@kernel
+def output_at(volts, kicks, written, times, tau_cycles, level_error, factor, out):  # type: ignore[no-untyped-def]
+    """out (n,) float64: output of one converter, arrays of size 1 as in `outputs_now`, at `times` (n,) int64, cycles."""
+    for k in range(times.size):
+        outputs_now(volts, kicks, written, times[k], tau_cycles, level_error, factor, out[k : k + 1])
+
+
+@kernel
+def refresh_errors(sigma, bank, number, key, out):  # type: ignore[no-untyped-def]
+    """out (n,) float64: sigma times the deviates of refresh `number` of a bank's levels; counter (element, bank, number lo, hi)."""
+    for k in range(out.size):
+        a, b, _, _ = threefry(U(k), U(bank), U(number & 0xFFFFFFFF), U(number >> 32), key[0], key[1], key[2], U(0))
+        out[k] = sigma * normal_of(a, b)
+
+
+@kernel
+def scale_couplings(kappa, drift, J):  # type: ignore[no-untyped-def]
+    """J (couplers,) times each coupler's gain, kappa (couplers or 1,) (1 + drift (couplers or 1,)), in place."""
+    for e in range(J.size):
+        J[e] = (at(kappa, e) * (1.0 + at(drift, e))) * J[e]

@@ -1,0 +1,120 @@
+"""Puts a chip together from its configuration."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_contract.capabilities import Capabilities
+from tsu_emu import state as S
+from tsu_emu.analog.dac import lsb_of
+from tsu_emu.analog.dead import dead_cells, masks_of
+from tsu_emu.analog.die import make_die
+from tsu_emu.analog.pbit import power_on_spins
+from tsu_emu.chip import arrays
+from tsu_emu.chip.capability import capabilities_of, check_windows, sizes_of
+from tsu_emu.chip.converters import Converters
+from tsu_emu.chip.machine import Plant
+from tsu_emu.chip.parameters import Parameters, is_general, is_slow
+from tsu_emu.chip.surroundings import Surroundings
+from tsu_emu.config import AsynchronousPbit, ChipConfig, Gaussian, Langevin, Mixture, Pbit, Pdit
+from tsu_emu.digital.regfile import make_rules, power_on_registers
+from tsu_emu.digital.timing import make_timing
+from tsu_emu.digital.validate import make_window_rules
+from tsu_emu.noise.streams import Stream
+from tsu_emu.topology import Topology, build, in_one_phase
+
+
+class Parts(NamedTuple):
+    """A chip at power-on."""
+
+    capabilities: Capabilities
+    plant: Plant
+    state: S.ChipState
+    surroundings: Surroundings
+    parameters: Parameters
+    array: arrays.Array
+    converters: Converters
+
+
+def _key(seed: int, stream: Stream) -> NDArray[np.uint32]:
+    return np.array([seed & 0xFFFFFFFF, seed >> 32, stream], np.uint32)
+
+
+def _energy(config: ChipConfig) -> NDArray[np.int64]:
+    """(5,) aJ an operation and a cycle of standby."""
+    e = config.energy
+    return np.array([e.update_aj, e.read_aj, e.write_aj, e.conversion_aj, round(e.standby_w * 1e18 / config.clock.hz)], np.int64)
+
+
+def is_deferred(config: ChipConfig) -> bool:
+    """Whether the array is moved outside the compiled loop."""
+    return not isinstance(config.cell, Pbit) or config.cell.noise.kind != "ideal"
+
+
+def make_array(config: ChipConfig, topology: Topology, plant: Plant, state: S.ChipState) -> arrays.Array:
+    """The array of a configuration's kind of cells."""
+    common = config, topology, state, plant.floating
+    clocked = config, topology, plant.die, state, arrays.Fields(plant.doubled, plant.bias, plant.base), plant.floating
+    match config.cell:
+        case Pbit(noise=noise):
+            return arrays.Clocked(*clocked) if noise.kind == "ideal" else arrays.Sourced(noise, *clocked)
+        case AsynchronousPbit() as cell:
+            return arrays.Asynchronous(cell, *common)
+        case Pdit() as cell:
+            return arrays.Pdits(cell, *common)
+        case Gaussian() as cell:
+            return arrays.Gaussians(cell, *common)
+        case Mixture() as cell:
+            return arrays.Mixtures(cell, *common)
+        case Langevin() as cell:
+            return arrays.Langevins(cell, *common)
+
+
+def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, threads: int) -> Plant:
+    """Everything about a chip that its life does not change."""
+    dead_mask, dead_value, floating = masks_of(dead_cells(config.cell.dead, cap.cells, config.seeds.die))
+    return Plant(
+        rules=make_rules(cap, _energy(config)),
+        windows=make_window_rules(cap),
+        timing=make_timing(config.timing, cap),
+        topology=topology,
+        die=make_die(config, topology, is_general(config), cap.terms),
+        doubled=np.zeros(cap.couplers, np.int32),
+        bias=np.zeros(cap.cells, np.int32),
+        base=np.zeros(cap.cells, np.int32),
+        key=_key(config.seeds.run, Stream.FLIP),
+        scan_key=_key(config.seeds.run, Stream.SCAN),
+        tdac_floor=lsb_of(config.temperature.dac, False) / 2,
+        temperature=np.array([1.0, 0.0]),
+        dead_mask=dead_mask,
+        dead_value=dead_value,
+        floating=floating,
+        general=is_general(config),
+        epoch_cycles=config.slow.epoch_cycles if is_slow(config) else 0,
+        deferred=is_deferred(config),
+        temp_code_max=(1 << cap.temp_bits) - 1,
+        loop_depth=cap.loop_depth,
+        threads=threads,
+    )
+
+
+def assemble(config: ChipConfig, firmware: bool, threads: int) -> Parts:
+    """All parts of a chip; ConfigError if they cannot be built."""
+    topology = build(config.fabric)
+    if not isinstance(config.cell, Pbit | Pdit):
+        topology = in_one_phase(topology)
+    cap = capabilities_of(config, topology)
+    check_windows(cap)
+    plant = make_plant(config, cap, topology, threads)
+    state = S.blank(cap, sizes_of(config, cap.cells))
+    state.registers[:] = power_on_registers(plant.rules, cap, firmware)
+    power_on_spins(state.spins, topology.order, cap.planes, _key(config.seeds.run, Stream.POWER_ON))
+    surroundings = Surroundings(config, state)
+    array = make_array(config, topology, plant, state)
+    parameters = Parameters(config, topology, plant, state, surroundings, array)
+    converters = Converters(config, state, array, parameters, cap.adc_cycles)
+    parameters.remade()
+    return Parts(cap, plant, state, surroundings, parameters, array, converters)

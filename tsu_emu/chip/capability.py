@@ -1,0 +1,108 @@
+"""What a configuration's chip says of itself, and how large its state is."""
+
+from __future__ import annotations
+
+from tsu_contract import capabilities as C
+from tsu_contract.capabilities import LSB_SCALE, RANGE_SCALE, Capabilities
+from tsu_contract.registers import WINDOWS
+from tsu_emu.analog.adc import conversion_cycles
+from tsu_emu.analog.dac import lsb_of
+from tsu_emu.chip.converters import DAC_HEADROOM
+from tsu_emu.config import (
+    AsynchronousPbit,
+    ChipConfig,
+    ColouredNoise,
+    ConfigError,
+    Gaussian,
+    Langevin,
+    LfsrNoise,
+    Mixture,
+    Pbit,
+    Pdit,
+)
+from tsu_emu.digital.correlator import FRACTION_BITS
+from tsu_emu.state import Sizes
+from tsu_emu.topology import Topology
+
+
+def kind_of(config: ChipConfig) -> tuple[int, int, int]:
+    """(cell kind, states, bias terms of a cell), as CAP says them."""
+    match config.cell:
+        case Pbit():
+            return C.PBIT_CLOCKED, 2, 1
+        case AsynchronousPbit():
+            return C.PBIT_ASYNC, 2, 1
+        case Pdit(states=states):
+            return C.PDIT, states, states
+        case Gaussian():
+            return C.GAUSSIAN, 0, 2
+        case Mixture(modes=modes):
+            return C.MIXTURE, modes, 2 * modes
+        case Langevin():
+            return C.LANGEVIN, 0, 4
+
+
+def capabilities_of(config: ChipConfig, topology: Topology) -> Capabilities:
+    """The CAP block of a configuration."""
+    timing, coupling, bias, temp, adc = (
+        config.timing, config.coupling.dac, config.bias.dac, config.temperature.dac, config.adc,
+    )  # fmt: skip
+    fixed = [round(lsb_of(dac, signed) / LSB_SCALE) for dac, signed in ((coupling, True), (bias, True), (temp, False))]
+    ranges = [round(DAC_HEADROOM * dac.full_scale / RANGE_SCALE) if adc.count else 0 for dac in (coupling, bias, temp)]
+    kind, states, terms = kind_of(config)
+    return Capabilities(
+        cell_kind=kind,
+        cells=len(topology.order),
+        couplers=len(topology.source),
+        pairs=len(topology.pair_i),
+        planes=config.fabric.planes,
+        colours=len(topology.phase) - 1,
+        clock_hz=config.clock.hz,
+        coupling_bits=coupling.bits,
+        coupling_lsb=fixed[0],
+        bias_bits=bias.bits,
+        bias_lsb=fixed[1],
+        temp_bits=temp.bits,
+        temp_lsb=fixed[2],
+        program_words=config.sequencer.program_words,
+        loop_depth=config.sequencer.loop_depth,
+        corr_fraction=FRACTION_BITS,
+        sweep_cycles=timing.sweep,
+        colour_cycles=timing.colour,
+        slot_cycles=timing.slot,
+        corr_cycles=timing.correlate,
+        instruction_cycles=timing.instruction,
+        strobe_cycles=timing.strobe,
+        settle_cycles=timing.settle,
+        states=states,
+        terms=terms,
+        adc_count=adc.count,
+        adc_bits=adc.bits if adc.count else 0,
+        adc_cycles=conversion_cycles(adc) if adc.count else 0,
+        adc_acquire_cycles=adc.acquisition_cycles if adc.count else 0,
+        adc_buffer=adc.buffer if adc.count else 0,
+        adc_trim_offset=round(adc.trim_offset_lsb * 2.0 ** (1 - adc.bits) / LSB_SCALE) if adc.count else 0,
+        adc_trim_gain=round(adc.trim_gain / LSB_SCALE) if adc.count else 0,
+        range_cell=round(getattr(config.cell, "range", 0.0) / RANGE_SCALE),
+        range_coupling=ranges[0],
+        range_bias=ranges[1],
+        range_temp=ranges[2],
+    )
+
+
+def check_windows(cap: Capabilities) -> None:
+    """ConfigError if a window is too small for the chip."""
+    for window in WINDOWS.values():
+        if 4 * cap.words(window) > window.size:
+            shape = " x ".join(str(n) for n in cap.shape(window))
+            raise ConfigError(f"fabric: {window.name} would hold {shape} elements, more than its {window.size >> 20} MiB")
+
+
+def sizes_of(config: ChipConfig, cells: int) -> Sizes:
+    """What a chip's state holds beyond its capabilities."""
+    cell = config.cell
+    values = {"async-pbit": 1, "gaussian": 2 if getattr(cell, "quality", 0) else 1, "mixture": 1, "langevin": 1}.get(cell.kind, 0)
+    noise = getattr(cell, "noise", None)
+    lfsrs = (cells + noise.shared - 1) // noise.shared if isinstance(noise, LfsrNoise) else 0
+    kicks = config.coupling.dac.settling_s > 0 or config.bias.dac.settling_s > 0
+    return Sizes(values, kicks, int(isinstance(noise, ColouredNoise)), lfsrs)

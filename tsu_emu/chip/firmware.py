@@ -1,0 +1,67 @@
+"""The boot firmware's side of the chip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, access_table
+from tsu_emu import state as S
+from tsu_emu.chip import machine
+from tsu_emu.chip.windows import WindowPort
+from tsu_emu.digital import words as W
+from tsu_emu.digital.regfile import read_word, write_word
+
+
+class Bus(Protocol):
+    """What the boot firmware sees: one address space, 32-bit words. Each access costs chip time."""
+
+    def read(self, address: int) -> int: ...
+    def write(self, address: int, value: int) -> None: ...
+
+
+class Firmware(Protocol):
+    """Behavioural boot firmware: all its memory is `state`, (16,) int64, zero at power-on."""
+
+    def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
+        """Do what is due; cycles until the next step, or None if there is nothing left to do."""
+        ...
+
+
+class FirmwareBus:
+    """The boot core's port: accesses act at NOW, their cost is summed."""
+
+    def __init__(
+        self, plant: machine.Plant, state: S.ChipState, windows: WindowPort, correlator: Callable[[int], None],
+        sense: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        self._plant, self._state, self._windows, self._correlator, self._sense = plant, state, windows, correlator, sense
+        self.cost = 0
+
+    def _word(self, address: int) -> int:
+        word = int(access_table().decode[address >> 2]) if address < REGISTER_SPACE else -1
+        if address % 4 or word < 0:
+            raise AssertionError(f"firmware: nothing at {address:#010x}")
+        return word
+
+    def read(self, address: int) -> int:
+        timing = self._plant.timing[0]
+        self.cost += int(timing["issue"] + timing["access"] + timing["return_"])
+        if address >= WINDOW_STRIDE:
+            return int.from_bytes(self._windows.read(address, 1), "little")
+        word = self._word(address)
+        if word == W.SENSOR:
+            self._sense(int(self._state.time[S.NOW]))
+        return int(read_word(self._state.core[0], self._plant.rules, word))
+
+    def write(self, address: int, value: int) -> None:
+        timing = self._plant.timing[0]
+        self.cost += int(timing["issue"] + timing["access"])
+        if address >= WINDOW_STRIDE:
+            self._windows.write(address, value.to_bytes(4, "little"))
+            return
+        word, full = self._word(address), np.uint32(0xFFFFFFFF)
+        self._correlator(write_word(self._state.core[0], self._plant.rules, timing, word, np.uint32(value), full, True))

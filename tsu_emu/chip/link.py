@@ -1,0 +1,135 @@
+"""The host link: operations at their cycles; docs/theory-of-operation.md, "Transactions"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsu_contract.operations import Op
+from tsu_contract.registers import WINDOW_STRIDE
+from tsu_emu import state as S
+from tsu_emu.digital import words as W
+from tsu_emu.digital.regfile import peek_word, read_word, write_word
+from tsu_emu.jit import inner, kernel
+
+U = np.uint32
+NOW, LINK, DRAINED, SENSED_AT, EVENT_SLOTS = S.NOW, S.LINK, S.DRAINED, S.SENSED_AT, S.EVENT_SLOTS
+FAULTS, NO_FAULT, BUS_ERROR, SENSOR = S.FAULTS, S.NO_FAULT, S.BUS_ERROR, W.SENSOR
+READ, WRITE, RMW, BLKRD, BLKWR, WAIT, DELAY, DELAY_UNTIL, FENCE = (int(op) for op in Op)
+STRIDE = WINDOW_STRIDE
+
+DONE, AT_WINDOW, AT_EFFECT, AT_WAIT, EVENTS_DUE, AT_SENSOR, AT_BUS_ERROR = range(7)
+"""Why `execute` returned."""
+
+
+@inner
+def _quiet(c, until):  # type: ignore[no-untyped-def]
+    """Moves NOW to `until` if nothing is due before; False if something is."""
+    for k in range(EVENT_SLOTS):
+        if c.events[k] <= until:
+            return False
+    c.time[NOW] = max(c.time[NOW], until)
+    return True
+
+
+@inner
+def _posted(c, timing):  # type: ignore[no-untyped-def]
+    """A posted write took effect at NOW; the link stalls if it is too far ahead."""
+    c.time[DRAINED] = c.time[NOW]
+    c.time[LINK] = max(c.time[LINK], c.time[DRAINED] - timing.write_buffer)
+
+
+@inner
+def _beats(windows, timing, addr, words):  # type: ignore[no-untyped-def]
+    """Cycles of the words of a window access."""
+    cost = windows.cost[addr // STRIDE]
+    return words * (timing.beat if cost == 0 else timing.dac_beat if cost == 1 else timing.scan_beat)
+
+
+@inner
+def _acts_at(c, t, op, burst, beats):  # type: ignore[no-untyped-def]
+    """(cycle at which an access acts, the link's clock before it if it is a posted write)."""
+    link = c.time[LINK]
+    setup = t.burst_setup if burst else 0
+    if op == WRITE or op == BLKWR:
+        link = link + t.issue + setup + beats
+        return max(link, c.time[DRAINED]) + t.access, link
+    return max(link + t.issue + setup, c.time[DRAINED]) + (2 * t.access if op == RMW else t.access), link
+
+
+@inner
+def _pass_time(c, op, arg):  # type: ignore[no-untyped-def]
+    """DELAY, DELAY_UNTIL and FENCE."""
+    if op == DELAY:
+        c.time[LINK] += arg
+    elif op == DELAY_UNTIL:
+        c.time[LINK] = max(c.time[LINK], arg)
+    else:
+        c.time[LINK] = max(c.time[LINK], c.time[DRAINED])
+
+
+@inner
+def _bus_fails(c, addr):  # type: ignore[no-untyped-def]
+    """Whether an injected fault lets an access of this address fail."""
+    for k in range(FAULTS):
+        if c.faults[k, 0] == BUS_ERROR and c.faults[k, 1] == addr:
+            c.faults[k, 2] -= 1
+            if c.faults[k, 2] == 0:
+                c.faults[k, 0] = NO_FAULT
+            return True
+    return False
+
+
+@kernel
+def execute(core, rules, windows, timings, records, values, start):  # type: ignore[no-untyped-def]
+    """Operations from `start` on, at their cycles; results into `values` (n,) uint32.
+
+    Returns (index, reason, until, effects). DONE: all carried out (index = n). AT_WINDOW: operation `index` acts now and its
+    data are to be moved; AT_EFFECT: it acted, and the correlator is to do `effects`; go on at index + 1 after either.
+    EVENTS_DUE: `advance` to `until`, then try `index` again. AT_WAIT: WAIT `index` has its first look at `until`.
+    AT_SENSOR: TEMP.SENSOR is to be set for `until`, then try `index` again. AT_BUS_ERROR: the access failed at `until`.
+    """
+    c, timing = core[0], timings[0]
+    for k in range(start, records.size):
+        r = records[k]
+        op, addr, arg = np.int64(r.op), np.int64(r.addr), np.int64(r.arg)
+        if op >= DELAY:
+            _pass_time(c, op, arg)
+            continue
+        in_window, burst = addr >= STRIDE, op == BLKRD or op == BLKWR
+        beats = _beats(windows, timing, addr, arg if burst else 1) if in_window else 0
+        at, link = _acts_at(c, timing, op, burst, beats)
+        if op == WAIT:
+            return k, AT_WAIT, at, 0
+        if not _quiet(c, at):
+            return k, EVENTS_DUE, at, 0
+        if c.faulty and _bus_fails(c, addr):
+            c.time[LINK] = at + timing.return_
+            return k, AT_BUS_ERROR, at, 0
+        effects = 0
+        if not in_window:
+            word = rules.decode[addr >> 2]
+            if word == SENSOR and c.time[SENSED_AT] != at:
+                return k, AT_SENSOR, at, 0
+            if op != WRITE:
+                values[k] = read_word(c, rules, word)
+            if op != READ:
+                effects = write_word(c, rules, timing, word, r.value, r.mask if op == RMW else U(0xFFFFFFFF), False)
+        if op == WRITE or op == BLKWR:
+            c.time[LINK] = link
+            _posted(c, timing)
+        else:
+            if op == RMW:
+                c.time[DRAINED] = at
+            c.time[LINK] = at + beats + timing.return_
+        if in_window or effects:
+            return k, AT_WINDOW if in_window else AT_EFFECT, at, effects
+    last = c.time[LINK]
+    return records.size, DONE if _quiet(c, last) else EVENTS_DUE, last, 0
+
+
+@kernel
+def finish_wait(core, rules, timings, word):  # type: ignore[no-untyped-def]
+    """The link goes on after a WAIT that was met or timed out at NOW. Returns the word seen."""
+    c = core[0]
+    c.time[LINK] = c.time[NOW] + timings[0].return_
+    return peek_word(c, rules, word)

@@ -1,0 +1,125 @@
+"""Chip time: the compiled loop, and what it leaves to this side: parameters, deferred arrays, converters, firmware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_emu import state as S
+from tsu_emu.chip import machine
+from tsu_emu.chip.arrays import Array
+from tsu_emu.chip.converters import Converters
+from tsu_emu.chip.parameters import Parameters
+from tsu_emu.digital import sequencer
+from tsu_emu.digital import words as W
+from tsu_emu.digital.correlator import accumulate_planes
+from tsu_emu.digital.regfile import CLEAR_CORRELATIONS, LATCH_CORRELATIONS
+
+BUDGET = 10_000_000
+"""Work of one compiled call, about 60 ms; between two calls `Motion.between_calls` may stop the chip."""
+
+
+class Motion:
+    """Moves one chip.
+
+    step_firmware : the firmware's event is due now; between_calls : called every now and then in the midst of a long run
+    """
+
+    def __init__(
+        self, plant: machine.Plant, state: S.ChipState, parameters: Parameters, array: Array, converters: Converters,
+        step_firmware: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._plant, self._state, self._running = plant, state, state.running
+        self._parameters, self._array, self._converters = parameters, array, converters
+        self._step_firmware = step_firmware
+        self.between_calls: Callable[[], None] = lambda: None
+
+    def advance(self, until: int, word: int = -1, mask: int = 0, wanted: int = 0) -> bool:
+        """Chip time goes to `until`, or to the cycle at which a register word is as wanted: True then."""
+        while True:
+            reason, action = machine.advance(self._plant, self._running, until, word, np.uint32(mask), np.uint32(wanted), BUDGET)
+            if self._plant.deferred:
+                self._pay()
+            if reason == machine.AT_FIRMWARE:
+                self._step_firmware()
+            elif reason == machine.OUT_OF_BUDGET:
+                self.between_calls()
+            elif reason == machine.AT_PARAMETERS:
+                self._parameters.due()
+            elif reason == machine.AT_SWEEP:
+                self._take()
+            elif reason == machine.AT_ARRAY:
+                self._act(action)
+            else:
+                return bool(reason == machine.MET)
+
+    def _pay(self) -> None:
+        """A deferred array lives through the sweeps that it owes."""
+        time = self._state.time
+        count, first = int(time[S.OWED]), int(time[S.OWED_FIRST])
+        if count:
+            time[S.OWED] = 0
+            self._array.live(first, count)
+
+    def _temperatures(self) -> NDArray[np.float64]:
+        """(planes,) noise temperature of each plane."""
+        p, s = self._plant, self._state
+        t = machine.noise_temperature(p.die, p.temperature, p.tdac_floor, int(s.registers[W.TDAC]))
+        return t * (s.plane_temp / 4096.0)
+
+    def _take(self) -> None:
+        """A sweep of a deferred array begins: it takes clamps and temperatures."""
+        p, s = self._plant, self._state
+        machine.take_clamps(s.clamp_mask, s.clamp_value, s.clamp_mask_next, s.clamp_value_next, p.dead_mask, p.dead_value)
+        s.time[S.TAKEN_TDAC] = s.registers[W.TDAC]
+        self._array.take(self._temperatures())
+
+    def _act(self, action: int) -> None:
+        """What the sequencer asks of the array at NOW."""
+        s, t = self._state, self._plant.topology
+        if action == sequencer.DO_SWEEP_START:
+            self._take()
+        elif action == sequencer.DO_CORRELATE:
+            accumulate_planes(s.core, s.spins, s.enabled, s.pair_sum, s.mean_sum, t.pair_i, t.pair_j)
+        elif action == sequencer.DO_STROBE:
+            s.scan[:], s.state_scan[:] = s.spins, s.state
+        elif action == sequencer.DO_LATCH:
+            self.correlator(LATCH_CORRELATIONS)
+        elif action == sequencer.DO_SCAN:
+            self._parameters.due_for_conversion()
+            self._converters.scan(self._enabled_now(), self._live_on)
+        elif action == sequencer.DO_CAPTURE:
+            self._parameters.due_for_conversion()
+            enabled = self._enabled_now()
+            count = int(s.program[int(s.registers[W.SEQ_PC]) - 1] & np.uint64(0xFFFFFFFF))
+            self._converters.capture(count, int(enabled[0]) if len(enabled) else -1, self._live_on)
+
+    def _enabled_now(self) -> NDArray[np.int64]:
+        """Planes that PLANE_ENABLE holds, ascending."""
+        words = self._state.registers[W.PLANE_ENABLE : W.PLANE_ENABLE + (self._state.plane_temp.size + 31) // 32]
+        bits = words[:, None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)
+        return np.flatnonzero(bits.ravel()).astype(np.int64)
+
+    def _live_on(self, ticks: int) -> None:
+        """Cells live through a rolling scan: ticks that count as sweeps, with the inputs of this moment."""
+        if ticks <= 0:
+            return
+        s = self._state
+        blocks = s.enabled.size
+        pairs = s.registers[W.PLANE_ENABLE : W.PLANE_ENABLE + 2 * blocks].astype(np.uint64)
+        s.enabled[:] = pairs[0::2] | pairs[1::2] << np.uint64(32)
+        self._take()
+        first = int(s.time[S.SWEEP])
+        s.time[S.SWEEP] += ticks
+        s.core["counts"][0, S.UPDATES] += ticks * len(self._enabled_now()) * len(self._plant.topology.order)
+        self._array.live(first, ticks)
+
+    def correlator(self, effects: int) -> None:
+        """What a write of CORR.CTRL asked for; a latch comes before a clear."""
+        s = self._state
+        if effects & LATCH_CORRELATIONS:
+            s.pair_latch[:], s.mean_latch[:] = s.pair_sum, s.mean_sum
+        if effects & CLEAR_CORRELATIONS:
+            s.pair_sum[:], s.mean_sum[:] = 0, 0

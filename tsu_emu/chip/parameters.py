@@ -1,0 +1,253 @@
+"""The array's parameters: what codes, the die and its surroundings make of couplings and biases, at the cycles that need them.
+
+On a chip where nothing moves, fields follow every write at once. Elsewhere they are made anew before the sweep or phase that needs
+them; whatever changes slowly is taken on the grid of epochs, so that no look at the chip changes it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_emu import state as S
+from tsu_emu.analog.dac import lsb_of, output, outputs
+from tsu_emu.analog.die import place_biases, place_couplings, silence
+from tsu_emu.analog.network import apply, make_network
+from tsu_emu.analog.slow import SETTLED_AFTER, kick, output_at, outputs_now, refresh_errors, scale_couplings
+from tsu_emu.analog.stuck import StuckBits, as_stuck, draw_stuck_bits
+from tsu_emu.chip.arrays import Array
+from tsu_emu.chip.drifting import COUPLING, OFFSET, SLOPE, TEMPERATURE, Drifting
+from tsu_emu.chip.machine import Plant
+from tsu_emu.chip.surroundings import Surroundings
+from tsu_emu.config import ChipConfig, Drift, Pbit
+from tsu_emu.noise.functions import exponential
+from tsu_emu.noise.streams import Stream
+from tsu_emu.topology import Topology
+
+LN2 = 0.6931471805599453
+COUPLING_BANK, BIAS_BANK = 0, 1
+
+
+def is_slow(config: ChipConfig) -> bool:
+    """Whether anything but codes changes the array's parameters in time."""
+    c, off = config, Drift()
+    drifts = (c.cell.offset_drift, c.coupling.drift, c.temperature.drift, getattr(c.cell, "slope_drift", off))
+    coefficients = (
+        c.coupling.dac.gain_tc_per_k,
+        c.bias.dac.gain_tc_per_k,
+        c.temperature.dac.gain_tc_per_k,
+        c.temperature.tc_per_k,
+    )
+    stored = c.storage.leakage_tau_s > 0 or c.storage.refresh_noise_lsb > 0
+    supplied = c.supply.psrr_db < 120
+    return any(d != off for d in drifts) or any(coefficients) or c.cell.offset_tc_kt_per_k != 0 or stored or supplied
+
+
+def is_general(config: ChipConfig) -> bool:
+    """Whether fields are more than the sum of what each converter and its devices contribute when they are written."""
+    n, kicks = config.network, config.coupling.dac.settling_s > 0 or config.bias.dac.settling_s > 0
+    network = n.crosstalk != 0 or n.ir_drop != 0 or n.wire_ohm != 0
+    return is_slow(config) or network or kicks or not isinstance(config.cell, Pbit) or config.cell.noise.kind != "ideal"
+
+
+class Parameters:
+    """Fields of one chip's array.
+
+    general, slow : see the functions above
+    stuck : stuck bits of the coupling and of the bias DACs
+    """
+
+    def __init__(
+        self, config: ChipConfig, topology: Topology, plant: Plant, state: S.ChipState, surroundings: Surroundings, array: Array
+    ) -> None:
+        self._config, self._topology, self._plant, self._state = config, topology, plant, state
+        self._surroundings, self._array = surroundings, array
+        self._die = die = plant.die
+        self.general, self.slow = is_general(config), is_slow(config)
+        couplers, biases = len(state.coupling_code), len(state.bias_code)
+        self._volts = np.zeros(couplers), np.zeros(biases)
+        self._banks, self._dacs = (die.coupling, die.bias), (config.coupling.dac, config.bias.dac)
+        self._kicks = (state.coupling_kick, state.coupling_written), (state.bias_kick, state.bias_written)
+        self._codes = state.coupling_code, state.bias_code
+        self._tau = tuple(dac.settling_s * config.clock.hz for dac in self._dacs)
+        die_seed, probabilities = config.seeds.die, [dac.stuck_bit_probability for dac in self._dacs]
+        self._die_stuck = [
+            draw_stuck_bits(probabilities[k], self._dacs[k].bits, len(self._codes[k]), die_seed, Stream.STUCK_BITS, k)
+            for k in (0, 1)
+        ]
+        self.stuck = [StuckBits(s.mask.copy(), s.value.copy()) for s in self._die_stuck]
+        network, dac = config.network, config.coupling.dac
+        self._network = make_network(
+            topology.row, topology.source, 1 << dac.bits - 1, dac.full_scale, network.crosstalk, network.ir_drop,
+            network.wire_ohm, network.coupler_siemens,
+        )  # fmt: skip
+        self._quiet = network.crosstalk == 0 and network.ir_drop == 0 and network.wire_ohm == 0
+        self._make_drifts()
+        self._refreshed, self._level_errors = -1, (np.zeros(1), np.zeros(1))
+
+    def _make_drifts(self) -> None:
+        c, epoch_s, seed = self._config, self._surroundings.epoch_s, self._config.seeds.run
+        cells, couplers = len(self._topology.order), len(self._state.coupling_code)
+        offsets = max(cells, self._die.delta.size)
+        self._offset = Drifting(c.cell.offset_drift, offsets, OFFSET, epoch_s, seed)
+        self._slope = Drifting(getattr(c.cell, "slope_drift", Drift()), cells, SLOPE, epoch_s, seed)
+        self._gain = Drifting(c.coupling.drift, couplers, COUPLING, epoch_s, seed)
+        self._warmth = Drifting(c.temperature.drift, 1, TEMPERATURE, epoch_s, seed)
+
+    # Codes
+
+    def written(self, bank: int, first: int, before: NDArray[np.int16]) -> None:
+        """Codes first .. first + n - 1 of a bank were written at NOW; before : (n,) int16, what they were."""
+        stop = first + len(before)
+        codes = self._codes[bank][first:stop]
+        if self.stuck[bank].mask.any():
+            middle = self._banks[bank].middle
+            codes, before = (as_stuck(self.stuck[bank], c, first, middle) for c in (codes, before))
+        if not self.general:
+            self._place_at_once(bank, codes, first)
+            return
+        volts, now = self._volts[bank][first:stop], int(self._state.time[S.NOW])
+        was = volts.copy()
+        outputs(self._banks[bank], codes, first, volts)
+        if self._tau[bank] > 0:
+            kicks, written = (a[first:stop] for a in self._kicks[bank])
+            glitch = self._dacs[bank].glitch_lsb * lsb_of(self._dacs[bank], True)
+            kick(volts, was, codes, before, kicks, written, now, self._tau[bank], glitch)
+            over = now + int(np.ceil(SETTLED_AFTER * self._tau[bank]))
+            self._state.time[S.KICKED_UNTIL] = max(int(self._state.time[S.KICKED_UNTIL]), over)
+        self._state.time[S.STALE], self._state.time[S.EVALUATED_AT] = 1, -1
+
+    def _place_at_once(self, bank: int, codes: NDArray[np.int16], first: int) -> None:
+        f = self._plant
+        if bank == COUPLING_BANK:
+            place_couplings(self._die, self._topology.row, codes, first, f.doubled, f.base)
+        else:
+            place_biases(self._die, codes, first, f.bias, f.base)
+        if f.floating.any():
+            silence(self._topology.row, f.floating, f.doubled, f.bias, f.base)
+
+    def remade(self) -> None:
+        """All codes, faults or the whole state may be others: what hangs on them is made anew."""
+        for bank, codes in enumerate(self._codes):
+            effective = as_stuck(self.stuck[bank], codes, 0, self._banks[bank].middle)
+            if self.general:
+                outputs(self._banks[bank], effective, 0, self._volts[bank])
+                continue
+            if bank == COUPLING_BANK:
+                for derived in (self._plant.doubled, self._plant.bias, self._plant.base):
+                    derived[:] = 0
+            self._place_at_once(bank, effective, 0)
+        if self.general:
+            evaluated, stale = int(self._state.time[S.EVALUATED_AT]), int(self._state.time[S.STALE])
+            self.evaluate()
+            self._state.time[S.EVALUATED_AT], self._state.time[S.STALE] = evaluated, stale
+
+    def set_faults(self) -> None:
+        """Stuck bits are those of the die and those that faults of CORE.faults add."""
+        faults = self._state.core["faults"][0]
+        for bank, kind in ((0, S.STUCK_COUPLING_BIT), (1, S.STUCK_BIAS_BIT)):
+            mask, value = self.stuck[bank]
+            mask[:], value[:] = self._die_stuck[bank]
+            for _, element, bit, at in faults[faults[:, 0] == kind]:
+                mask[element] |= np.uint16(1 << bit)
+                value[element] = (value[element] & ~np.uint16(1 << bit)) | np.uint16(at << bit)
+
+    # Time
+
+    def due(self) -> None:
+        """What the sequencer's edge at NOW needs: at the start of a sweep slow effects of its epoch, then the fields."""
+        if self.slow and self._state.core["sequencer"][0, S.ACTIVITY] == S.SWEEP_START:
+            self._surroundings.roll(int(self._state.time[S.NOW]) // self._config.slow.epoch_cycles)
+        self.evaluate()
+
+    def due_for_conversion(self) -> None:
+        """What a conversion at NOW sees of the slow effects, and the fields of cells that live on through it."""
+        epoch = int(self._state.time[S.NOW]) // self._config.slow.epoch_cycles
+        if self.slow and epoch != self._state.time[S.EPOCH]:
+            self._surroundings.roll(epoch)
+            self._state.time[S.STALE], self._state.time[S.EVALUATED_AT] = 1, -1
+        if self._state.time[S.STALE]:
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        """Fields as of NOW, slow effects as of the state's epoch."""
+        now, epoch = int(self._state.time[S.NOW]), max(int(self._state.time[S.EPOCH]), 0)
+        age = float(self._state.core["heat"][0, S.AGE])
+        warmer = self._surroundings.die_k() - self._config.thermal.reference_k if self.slow else 0.0
+        droop = self._droop(epoch, warmer)
+        supply = self._surroundings.supply_gain(epoch) if self.slow else 1.0
+        levels = self._levels(epoch)
+        out = []
+        for bank in (COUPLING_BANK, BIAS_BANK):
+            values = np.empty(len(self._volts[bank]))
+            factor = supply * droop * (1.0 + self._dacs[bank].gain_tc_per_k * warmer)
+            outputs_now(self._volts[bank], *self._kicks[bank], now, self._tau[bank] or 1.0, levels[bank], factor, values)
+            out.append(values)
+        J, h = out
+        scale_couplings(self._die.kappa, self._gain.at(epoch, age), J)
+        if not self._quiet:
+            J, h = self._heard(J, h)
+        delta = self._die.delta + (self._offset.at(epoch, age) + self._config.cell.offset_tc_kt_per_k * warmer)
+        self._array.place(J, h, self._die.alpha * (1.0 + self._slope.at(epoch, age)), delta)
+        t = self._config.temperature
+        self._plant.temperature[0] = (1.0 + float(self._warmth.at(epoch, age)[0])) * (1.0 + t.dac.gain_tc_per_k * warmer)
+        self._plant.temperature[1] = t.tc_per_k * warmer
+        self._state.time[S.EVALUATED_AT] = now
+        if now >= self._state.time[S.KICKED_UNTIL]:
+            self._state.time[S.STALE] = 0
+
+    def _heard(self, J: NDArray[np.float64], h: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the coupling network makes of couplings, and of the biases of cells that have one each."""
+        cells = len(self._topology.order)
+        single = h if len(h) == cells else np.zeros(cells)
+        out_J, out_h = np.empty_like(J), np.empty(cells)
+        apply(self._network, self._topology.row, self._topology.source, J, single, self._state.coupling_code, out_J, out_h)
+        return out_J, out_h if len(h) == cells else h
+
+    def _droop(self, epoch: int, warmer: float) -> float:
+        """What leakage has left of stored levels since the last refresh."""
+        storage = self._config.storage
+        if storage.leakage_tau_s == 0:
+            return 1.0
+        since = epoch * self._surroundings.epoch_s % storage.refresh_s
+        return float(exponential(-since / (storage.leakage_tau_s * exponential(-LN2 * warmer / 10.0))))
+
+    def _levels(self, epoch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Errors of the stored levels since the last refresh, kT."""
+        storage = self._config.storage
+        if storage.refresh_noise_lsb == 0:
+            return self._level_errors
+        number = int(epoch * self._surroundings.epoch_s / storage.refresh_s)
+        if number != self._refreshed:
+            seed, errors = self._config.seeds.run, []
+            key = np.array([seed & 0xFFFFFFFF, seed >> 32, Stream.REFRESH], np.uint32)
+            for bank in (COUPLING_BANK, BIAS_BANK):
+                errors.append(np.empty(len(self._codes[bank])))
+                refresh_errors(storage.refresh_noise_lsb * lsb_of(self._dacs[bank], True), bank, number, key, errors[bank])
+            self._refreshed, self._level_errors = number, (errors[0], errors[1])
+        return self._level_errors
+
+    # The bench and the converters
+
+    def elements(self, bank: int) -> int:
+        """DACs of a bank."""
+        return len(self._codes[bank])
+
+    def temperature_output(self, code: int) -> float:
+        """Output of the temperature DAC for a code."""
+        return float(output(self._die.temperature, 0, code))
+
+    def outputs(self, bank: int, element: int, times: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n,) outputs of one coupling or bias DAC at cycles, kT, before what devices and network make of them."""
+        warmer = self._surroundings.die_k() - self._config.thermal.reference_k if self.slow else 0.0
+        epoch = max(int(self._state.time[S.EPOCH]), 0)
+        supply = self._surroundings.supply_gain(epoch) if self.slow else 1.0
+        factor = supply * self._droop(epoch, warmer) * (1.0 + self._dacs[bank].gain_tc_per_k * warmer)
+        part, volts = slice(element, element + 1), np.empty(1)
+        codes = as_stuck(self.stuck[bank], self._codes[bank][part], element, self._banks[bank].middle)
+        outputs(self._banks[bank], codes, element, volts)
+        level = self._levels(epoch)[bank]
+        out = np.empty(len(times))
+        kicks, written = (a[part] for a in self._kicks[bank])
+        output_at(volts, kicks, written, times, self._tau[bank] or 1.0, level[part] if level.size > 1 else level, factor, out)
+        return out

@@ -1,0 +1,201 @@
+"""What a chip is: a frozen configuration, validated once, from a TOML file.
+
+Every value has a unit and a range here; a file's [provenance] table says where its values, or whole tables of them, come from.
+Unknown keys are refused and all errors are reported at once, each with its key path. Defaults are assumed: round figures of a
+small mixed-signal block, and no errors: an effect that a file does not name is off.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from tsu_emu.config.base import Seed, Table
+from tsu_emu.config.cells import (
+    AsynchronousPbit,
+    Cell,
+    ColouredNoise,
+    Dead,
+    Gaussian,
+    IdealNoise,
+    Langevin,
+    LfsrNoise,
+    Mixture,
+    Pbit,
+    Pdit,
+)
+from tsu_emu.config.devices import Bias, Coupling, Dac, Drift, Network, Storage, Temperature
+from tsu_emu.config.fabric import CELLS_MAX, Bipartite, Dense, Edges, Fabric, Grid, Sequencer, Timing
+from tsu_emu.config.surroundings import Adc, Energy, Process, Slow, Supply, Thermal, Tone
+
+__all__ = [
+    "CELLS_MAX",
+    "CONFIG_DIRECTORIES",
+    "Adc",
+    "AsynchronousPbit",
+    "Bias",
+    "Bipartite",
+    "Cell",
+    "ChipConfig",
+    "Clock",
+    "ColouredNoise",
+    "ConfigError",
+    "Coupling",
+    "Dac",
+    "Dead",
+    "Dense",
+    "Drift",
+    "Edges",
+    "Energy",
+    "Fabric",
+    "Gaussian",
+    "Grid",
+    "IdealNoise",
+    "Langevin",
+    "LfsrNoise",
+    "Mixture",
+    "Network",
+    "Pbit",
+    "Pdit",
+    "Process",
+    "Seeds",
+    "Sequencer",
+    "Slow",
+    "Storage",
+    "Supply",
+    "Temperature",
+    "Thermal",
+    "Timing",
+    "Tone",
+    "leaves",
+    "load",
+    "parse",
+    "provenance_of",
+    "shipped",
+]
+
+
+class ConfigError(ValueError):
+    """A configuration that is not one; the message lists every error with its key path."""
+
+
+class Seeds(Table):
+    """`die` fixes mismatch, `run` drives temporal noise."""
+
+    die: Seed = 1
+    run: Seed = 1
+
+
+class Clock(Table):
+    """The cycle that all timing counts, in Hz."""
+
+    hz: Annotated[int, Field(ge=1, lt=1 << 32)] = 100_000_000
+
+
+class ChipConfig(Table):
+    """A complete chip."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    description: str = ""
+    seeds: Seeds = Seeds()
+    clock: Clock = Clock()
+    fabric: Fabric
+    coupling: Coupling = Coupling()
+    bias: Bias = Bias()
+    cell: Cell = Pbit()
+    temperature: Temperature = Temperature()
+    process: Process = Process()
+    network: Network = Network()
+    storage: Storage = Storage()
+    thermal: Thermal = Thermal()
+    energy: Energy = Energy()
+    supply: Supply = Supply()
+    adc: Adc = Adc()
+    slow: Slow = Slow()
+    sequencer: Sequencer = Sequencer()
+    timing: Timing = Timing()
+    provenance: dict[str, str] = Field(default={})
+
+    @model_validator(mode="after")
+    def _provenance_names_values(self) -> ChipConfig:
+        values = leaves(self)
+        tables = {path[:k] for path in values for k, mark in enumerate(path) if mark == "."}
+        unknown = sorted(set(self.provenance) - set(values) - tables)
+        if unknown:
+            raise ValueError(f"[provenance] names no value of this file: {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _cell_fits_fabric(self) -> ChipConfig:
+        continuous = not isinstance(self.cell, Pbit | Pdit)
+        if continuous and self.timing.slot > 0:
+            raise ValueError(f"timing.slot {self.timing.slot}: all planes of {self.cell.kind} cells live at once; it must be 0")
+        if continuous and self.timing.colour == 0:
+            raise ValueError(f"timing.colour 0: it is the tick in which {self.cell.kind} cells live; at least 1 expected")
+        if isinstance(self.cell, Mixture) and not (isinstance(self.fabric.topology, Edges) and not self.fabric.topology.pairs):
+            raise ValueError('fabric.topology: mixture cells are loose; kind = "edges" without pairs expected')
+        if isinstance(self.cell, Gaussian | Mixture | Langevin) and self.adc.count == 0:
+            raise ValueError(f"adc.count 0: {self.cell.kind} cells are read through converters")
+        return self
+
+
+def provenance_of(config: ChipConfig, path: str) -> str | None:
+    """Where a value comes from: its own entry, or that of the innermost table that has one."""
+    parts = path.split(".")
+    return next((config.provenance[p] for k in range(len(parts), 0, -1) if (p := ".".join(parts[:k])) in config.provenance), None)
+
+
+def leaves(config: ChipConfig) -> list[str]:
+    """Key paths of all values of a configuration but its name, description and provenance."""
+
+    def walk(value: Any, path: str) -> list[str]:
+        if isinstance(value, dict):
+            return [leaf for key, item in value.items() for leaf in walk(item, f"{path}.{key}" if path else key)]
+        return [path]
+
+    return walk(config.model_dump(by_alias=True, exclude={"name", "description", "provenance"}), "")
+
+
+def parse(data: dict[str, Any], source: str = "config") -> ChipConfig:
+    """A configuration from plain data; ConfigError lists every error with its key path."""
+    try:
+        return ChipConfig.model_validate(data)
+    except ValidationError as error:
+        lines = []
+        for e in error.errors():
+            path = ".".join(str(part) for part in e["loc"]) or "(whole file)"
+            shown = "" if isinstance(e["input"], dict) else f", got {str(e['input'])[:60]}"
+            lines.append(f"  {path}: {e['msg']}{shown}")
+        raise ConfigError(f"{source}: {len(lines)} error{'s' * (len(lines) > 1)}\n" + "\n".join(lines)) from None
+
+
+CONFIG_DIRECTORIES = (Path(__file__).resolve().parents[1] / "configs", Path(__file__).resolve().parents[2] / "configs")
+"""Where shipped configurations lie: in an installed distribution, in a checkout."""
+
+
+def shipped() -> dict[str, Path]:
+    """Names and files of the configurations that come with the distribution."""
+    folder = next((d for d in CONFIG_DIRECTORIES if d.is_dir()), None)
+    return {p.stem: p for p in sorted(folder.glob("*.toml"))} if folder else {}
+
+
+def load(name_or_path: str) -> ChipConfig:
+    """A shipped configuration by name, or any by path (whatever ends in .toml or has a slash)."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and "/" not in name_or_path:
+        names = shipped()
+        if name_or_path not in names:
+            raise ConfigError(
+                f"no configuration {name_or_path!r}; there are {', '.join(names)}, or give the path of a .toml file"
+            )
+        path = names[name_or_path]
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no such file: {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return parse(data, str(path))
