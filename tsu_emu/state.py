@@ -195,7 +195,8 @@ class ChipState(NamedTuple):
     value_scan : (planes, cells) uint16, ADC codes of the last scan
     pin_next, pin : (planes, cells) int16, as written, and as taken by the sweep under way
     adc_data : (adc_buffer,) uint16; adc_trim : (adc_count, 2) int16; adc_held : (adc_count,) float64, last sampled voltage
-    coupling_kick, bias_kick : float32, transient of each DAC at its last write, in kT; coupling_written, bias_written : int64, its cycle
+    coupling_kick, bias_kick : float32, transient of each DAC at its last write, in kT; coupling_written, bias_written : int64,
+        its cycle
     memory : (planes, cells) float64, coloured noise; lfsr : uint32
     """
 

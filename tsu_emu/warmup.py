@@ -55,7 +55,8 @@ def _live(sigma: float) -> None:
     dac = {"element_sigma": sigma, "gain_sigma": sigma, "offset_sigma_lsb": sigma}
     topology = {"kind": "dense", "cells": 3}
     errors = {"coupling": {"dac": dac, "gain_sigma": sigma}, "bias": {"dac": dac}}
-    errors |= {"cell": {"kind": "pbit", "slope_sigma": sigma, "offset_sigma_kt": sigma}, "temperature": {"dac": {**dac, "full_scale": 4.0}}}
+    errors |= {"cell": {"kind": "pbit", "slope_sigma": sigma, "offset_sigma_kt": sigma}}
+    errors |= {"temperature": {"dac": {**dac, "full_scale": 4.0}}}
     chip = Chip(parse({"name": "warmup", "fabric": {"topology": topology}, **errors}), _Boot())
     program = assemble([Instruction(Opcode.RUN, 2), Instruction(Opcode.STROBE), Instruction(Opcode.HALT)])
     codes = np.zeros(6, np.int16)

@@ -137,11 +137,11 @@ def test_j_ij_and_j_ji_have_gains_of_their_own() -> None:
 
 
 def test_slope_multiplies_all_that_a_cell_hears_and_offset_adds_to_its_bias() -> None:
-    slopes, _ = chip_fields(pbit={"slope_sigma": 0.1})
+    slopes, _ = chip_fields(cell={"kind": "pbit", "slope_sigma": 0.1})
     by_cell = slopes.reshape(40, 2)
     assert np.array_equal(by_cell[:, 0], by_cell[:, 1])
     assert abs(by_cell[:, 0].std() / 0.1 - 1) < 5 / np.sqrt(2 * 40)
-    a, offset = chip_fields(pbit={"offset_sigma_kt": 0.2})
+    a, offset = chip_fields(cell={"kind": "pbit", "offset_sigma_kt": 0.2})
     assert np.all(a == 1.0)
     assert abs((offset - 0.5).std() / 0.2 - 1) < 5 / np.sqrt(2 * 40)
 
@@ -149,7 +149,8 @@ def test_slope_multiplies_all_that_a_cell_hears_and_offset_adds_to_its_bias() ->
 def test_switching_one_effect_on_changes_no_draw_of_another() -> None:
     """Couplings with gain spread are the same bits whether or not p-bit offsets and bias elements are spread too."""
     alone, _ = chip_fields(coupling={"gain_sigma": 0.05})
-    among, _ = chip_fields(coupling={"gain_sigma": 0.05}, pbit={"offset_sigma_kt": 0.01}, bias={"dac": {"element_sigma": 0.02}})
+    others = {"cell": {"kind": "pbit", "offset_sigma_kt": 0.01}, "bias": {"dac": {"element_sigma": 0.02}}}
+    among, _ = chip_fields(coupling={"gain_sigma": 0.05}, **others)
     assert np.array_equal(alone, among)
 
 

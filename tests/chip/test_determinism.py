@@ -92,7 +92,7 @@ def test_one_or_two_threads_give_the_same_life() -> None:
 def test_the_compiled_budget_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     chip = config(BIPARTITE, 64, **TYPICAL)
     expected = outcome(chip, 256)
-    monkeypatch.setattr("tsu_emu.chip.chip.BUDGET", 1)
+    monkeypatch.setattr("tsu_emu.chip.motion.BUDGET", 1)
     assert outcome(chip, 256) == expected
 
 

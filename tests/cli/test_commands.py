@@ -64,7 +64,7 @@ def test_configs_json_is_every_configuration_whole() -> None:
             "fabric",
             "coupling",
             "bias",
-            "pbit",
+            "cell",
             "temperature",
             "sequencer",
             "timing",

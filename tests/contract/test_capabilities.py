@@ -6,7 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from tsu_contract.capabilities import LSB_SCALE, ROLES, Capabilities
+from tsu_contract.capabilities import (
+    GAUSSIAN,
+    LANGEVIN,
+    LSB_SCALE,
+    MIXTURE,
+    PBIT_ASYNC,
+    PBIT_CLOCKED,
+    PDIT,
+    PIN_STEPS,
+    RANGE_SCALE,
+    ROLES,
+    TRIM_CODES,
+    Capabilities,
+)
 from tsu_contract.registers import REGISTERS, WINDOWS
 
 CAP = Capabilities(
@@ -33,7 +46,31 @@ CAP = Capabilities(
     instruction_cycles=2,
     strobe_cycles=4,
     settle_cycles=20,
+    states=2,
+    terms=1,
+    adc_count=0,
+    adc_bits=0,
+    adc_cycles=0,
+    adc_acquire_cycles=0,
+    adc_buffer=0,
+    adc_trim_offset=0,
+    adc_trim_gain=0,
+    range_cell=0,
+    range_coupling=0,
+    range_bias=0,
+    range_temp=0,
 )
+ADCS = {"adc_count": 3, "adc_bits": 10, "adc_cycles": 16, "adc_acquire_cycles": 4, "adc_buffer": 1001}
+"""Converters of a chip that has some."""
+KINDS = {
+    "PBIT_CLOCKED": CAP,
+    "PBIT_ASYNC": replace(CAP, cell_kind=2, colours=1),
+    "PDIT": replace(CAP, cell_kind=3, states=5, terms=5),
+    "GAUSSIAN": replace(CAP, cell_kind=4, states=0, terms=2, **ADCS),
+    "MIXTURE": replace(CAP, cell_kind=5, couplers=0, pairs=0, states=3, terms=6, **ADCS),
+    "LANGEVIN": replace(CAP, cell_kind=6, states=0, terms=4, **ADCS),
+}
+"""A chip of each kind of cells."""
 
 # name: (shape, 32-bit words)
 SHAPES = {
@@ -50,6 +87,42 @@ SHAPES = {
     "TOPO_SOURCE": ((82,), 82),
     "TOPO_COLOUR": ((41,), 21),
     "TOPO_POSITION": ((41, 2), 41),
+    "STATE": ((70, 0), 0),
+    "VALUE": ((70, 0), 0),
+    "PIN": ((70, 0), 0),
+    "ADC_DATA": ((0,), 0),
+    "ADC_TRIM": ((0, 2), 0),
+}
+
+# dimension: its value on a chip of clocked p-bits, asynchronous p-bits, pdits, Gaussian, mixture and Langevin cells
+BY_KIND = {
+    "cell_words": (2, 2, 2, 2, 2, 2),
+    "spin_words": (2, 2, 0, 0, 0, 0),
+    "bias_terms": (41, 41, 205, 82, 246, 164),
+    "state_cells": (0, 0, 41, 0, 41, 0),
+    "value_cells": (0, 0, 0, 41, 41, 41),
+    "pin_cells": (0, 0, 41, 41, 41, 41),
+    "pin_min": (-2048, -2048, 0, -2048, -2048, -2048),
+    "pin_max": (2047, 2047, 4, 2047, 2047, 2047),
+    "adc_samples": (0, 0, 0, 1001, 1001, 1001),
+    "adc_count": (0, 0, 0, 3, 3, 3),
+    "trims": (2, 2, 2, 2, 2, 2),
+    "trim_min": (-64, -64, -64, -64, -64, -64),
+    "trim_max": (63, 63, 63, 63, 63, 63),
+    "cells_plus_1": (42, 42, 42, 42, 42, 42),
+}
+
+# window: its 32-bit words, on the same chips
+WORDS_BY_KIND = {
+    "BIAS": (21, 21, 103, 41, 123, 82),
+    "CLAMP_MASK": (140, 140, 140, 140, 140, 140),
+    "CLAMP_VALUE": (140, 140, 0, 0, 0, 0),
+    "SPIN": (140, 140, 0, 0, 0, 0),
+    "STATE": (0, 0, 718, 0, 718, 0),
+    "VALUE": (0, 0, 0, 1435, 1435, 1435),
+    "PIN": (0, 0, 1435, 1435, 1435, 1435),
+    "ADC_DATA": (0, 0, 0, 501, 501, 501),
+    "ADC_TRIM": (0, 0, 0, 3, 3, 3),
 }
 
 
@@ -81,6 +154,33 @@ def test_dimension_of_a_word(word: str, value: int) -> None:
     assert CAP.dimension(word) == value
 
 
+def test_kinds_of_cells_have_their_numbers_and_all_are_in_the_tables() -> None:
+    kinds = (PBIT_CLOCKED, PBIT_ASYNC, PDIT, GAUSSIAN, MIXTURE, LANGEVIN)
+    assert kinds == tuple(cap.cell_kind for cap in KINDS.values()) == (1, 2, 3, 4, 5, 6)
+    assert tuple(KINDS) == tuple(REGISTERS["CAP.CELL_KIND"].fields["KIND"].values)
+
+
+@pytest.mark.parametrize("word", BY_KIND)
+def test_dimension_of_a_word_for_each_kind_of_cells(word: str) -> None:
+    assert tuple(cap.dimension(word) for cap in KINDS.values()) == BY_KIND[word]
+
+
+@pytest.mark.parametrize("window", WORDS_BY_KIND)
+def test_words_of_a_window_for_each_kind_of_cells(window: str) -> None:
+    assert tuple(cap.words(WINDOWS[window]) for cap in KINDS.values()) == WORDS_BY_KIND[window]
+
+
+def test_windows_without_an_entry_are_the_same_for_all_kinds_of_cells() -> None:
+    loose = {"COUPLING", "CORR_PAIR", "TOPO_SOURCE"}
+    for name in WINDOWS.keys() - WORDS_BY_KIND.keys() - loose:
+        assert len({cap.words(WINDOWS[name]) for cap in KINDS.values()}) == 1, name
+
+
+def test_a_chip_without_converters_has_no_samples_whatever_its_buffer() -> None:
+    assert replace(CAP, adc_buffer=64).dimension("adc_samples") == 0
+    assert replace(CAP, adc_buffer=64, adc_count=1).dimension("adc_samples") == 64
+
+
 def test_dimension_of_an_unknown_word_is_an_error() -> None:
     with pytest.raises(AttributeError):
         CAP.dimension("furlongs")
@@ -93,7 +193,14 @@ def test_cell_words_round_up(cells: int, words: int) -> None:
 
 def test_limits_follow_code_widths() -> None:
     limits = {w.name: CAP.limits(w) for w in WINDOWS.values() if CAP.limits(w) is not None}
-    assert limits == {"COUPLING": (-128, 127), "BIAS": (-512, 511), "PLANE_TEMP": (1, 65535)}
+    assert limits == {
+        "COUPLING": (-128, 127),
+        "BIAS": (-512, 511),
+        "PLANE_TEMP": (1, 65535),
+        "PIN": (-2048, 2047),
+        "ADC_TRIM": (-64, 63),
+    }
+    assert KINDS["PDIT"].limits(WINDOWS["PIN"]) == (0, 4)
 
 
 def test_sweep_time_is_overhead_phases_and_correlation() -> None:
@@ -104,3 +211,4 @@ def test_sweep_time_is_overhead_phases_and_correlation() -> None:
 
 def test_constants() -> None:
     assert (ROLES, LSB_SCALE) == (2, 1 / 268435456)
+    assert (RANGE_SCALE, PIN_STEPS, TRIM_CODES) == (1 / 1048576, 2048, (-64, 63))

@@ -59,6 +59,19 @@ PINNED_REGISTERS = {
     "CAP.INSTRUCTION_CYCLES": (0x0150, 0x0, 1, 1),
     "CAP.STROBE_CYCLES": (0x0154, 0x0, 1, 1),
     "CAP.SETTLE_CYCLES": (0x0158, 0x0, 1, 1),
+    "CAP.STATES": (0x015C, 0x0, 1, 1),
+    "CAP.TERMS": (0x0160, 0x0, 1, 1),
+    "CAP.ADC_COUNT": (0x0164, 0x0, 1, 1),
+    "CAP.ADC_BITS": (0x0168, 0x0, 1, 1),
+    "CAP.ADC_CYCLES": (0x016C, 0x0, 1, 1),
+    "CAP.ADC_ACQUIRE_CYCLES": (0x0170, 0x0, 1, 1),
+    "CAP.ADC_BUFFER": (0x0174, 0x0, 1, 1),
+    "CAP.ADC_TRIM_OFFSET": (0x0178, 0x0, 1, 1),
+    "CAP.ADC_TRIM_GAIN": (0x017C, 0x0, 1, 1),
+    "CAP.RANGE_CELL": (0x0180, 0x0, 1, 1),
+    "CAP.RANGE_COUPLING": (0x0184, 0x0, 1, 1),
+    "CAP.RANGE_BIAS": (0x0188, 0x0, 1, 1),
+    "CAP.RANGE_TEMP": (0x018C, 0x0, 1, 1),
     "IRQ.PENDING": (0x0200, 0x0, 1, 1),
     "IRQ.ENABLE": (0x0204, 0x0, 1, 1),
     "IRQ.TEST": (0x0208, 0x0, 1, 1),
@@ -67,6 +80,7 @@ PINNED_REGISTERS = {
     "SEQ.PC": (0x0308, 0x0, 1, 1),
     "SEQ.SWEEPS_LEFT": (0x030C, 0x0, 1, 1),
     "TEMP.TDAC": (0x0400, 0x40, 1, 1),
+    "TEMP.SENSOR": (0x0404, 0x0, 1, 1),
     "FABRIC.SWEEP": (0x0500, 0x0, 1, 2),
     "FABRIC.STATUS": (0x0508, 0x1, 1, 1),
     "FABRIC.SCAN": (0x050C, 0x0, 1, 1),
@@ -78,6 +92,18 @@ PINNED_REGISTERS = {
     "CORR.COUNT": (0x0610, 0x0, 1, 1),
     "CORR.DATA_PLANES": (0x0620, 0x0, 8, 1),
     "CORR.FREE_PLANES": (0x0640, 0x0, 8, 1),
+    "ADC.MUX": (0x0700, 0x4, 1, 1),
+    "ADC.ELEMENT": (0x0704, 0x0, 1, 1),
+    "ADC.PERIOD": (0x0708, 0x0, 1, 1),
+    "ADC.MODE": (0x070C, 0x1, 1, 1),
+    "ADC.CLIPPED": (0x0710, 0x0, 1, 1),
+    "MON.PHYS_TIME": (0x0800, 0x0, 1, 2),
+    "MON.ENERGY": (0x0808, 0x0, 1, 2),
+    "MON.ENERGY_UPDATE": (0x0810, 0x0, 1, 2),
+    "MON.ENERGY_READ": (0x0818, 0x0, 1, 2),
+    "MON.ENERGY_WRITE": (0x0820, 0x0, 1, 2),
+    "MON.ENERGY_ADC": (0x0828, 0x0, 1, 2),
+    "MON.ENERGY_STANDBY": (0x0830, 0x0, 1, 2),
 }
 
 # name: (low bit, width, access, minimum, maximum)
@@ -89,6 +115,7 @@ PINNED_FIELDS = {
     "SYS.CTRL.RESET": (0, 1, "pulse", None, None),
     "SYS.ERROR.SEQ_FAULT": (0, 1, "w1c", None, None),
     "SYS.ERROR.START_BUSY": (1, 1, "w1c", None, None),
+    "SYS.ERROR.UNSTABLE": (2, 1, "w1c", None, None),
     "SYS.CYCLE.COUNT": (0, 64, "r", None, None),
     "SYS.BOOT.STAGE": (0, 8, "r", None, None),
     "SYS.BOOT.DETAIL": (8, 24, "r", None, None),
@@ -116,6 +143,19 @@ PINNED_FIELDS = {
     "CAP.INSTRUCTION_CYCLES.CYCLES": (0, 32, "r", None, None),
     "CAP.STROBE_CYCLES.CYCLES": (0, 32, "r", None, None),
     "CAP.SETTLE_CYCLES.CYCLES": (0, 32, "r", None, None),
+    "CAP.STATES.COUNT": (0, 8, "r", None, None),
+    "CAP.TERMS.COUNT": (0, 8, "r", None, None),
+    "CAP.ADC_COUNT.COUNT": (0, 32, "r", None, None),
+    "CAP.ADC_BITS.BITS": (0, 8, "r", None, None),
+    "CAP.ADC_CYCLES.CYCLES": (0, 32, "r", None, None),
+    "CAP.ADC_ACQUIRE_CYCLES.CYCLES": (0, 32, "r", None, None),
+    "CAP.ADC_BUFFER.SAMPLES": (0, 32, "r", None, None),
+    "CAP.ADC_TRIM_OFFSET.STEP": (0, 32, "r", None, None),
+    "CAP.ADC_TRIM_GAIN.STEP": (0, 32, "r", None, None),
+    "CAP.RANGE_CELL.RANGE": (0, 32, "r", None, None),
+    "CAP.RANGE_COUPLING.RANGE": (0, 32, "r", None, None),
+    "CAP.RANGE_BIAS.RANGE": (0, 32, "r", None, None),
+    "CAP.RANGE_TEMP.RANGE": (0, 32, "r", None, None),
     "IRQ.PENDING.SEQ_DONE": (0, 1, "w1c", None, None),
     "IRQ.PENDING.SEQ_IRQ": (1, 1, "w1c", None, None),
     "IRQ.PENDING.SEQ_FAULT": (2, 1, "w1c", None, None),
@@ -131,6 +171,7 @@ PINNED_FIELDS = {
     "SEQ.PC.INDEX": (0, 16, "rw", None, None),
     "SEQ.SWEEPS_LEFT.COUNT": (0, 32, "r", None, None),
     "TEMP.TDAC.CODE": (0, 12, "rw", 1, 4095),
+    "TEMP.SENSOR.KELVIN": (0, 16, "r", None, None),
     "FABRIC.SWEEP.COUNT": (0, 64, "r", None, None),
     "FABRIC.STATUS.SETTLED": (0, 1, "r", None, None),
     "FABRIC.SCAN.ORDER": (0, 2, "rw", 0, 2),
@@ -144,16 +185,29 @@ PINNED_FIELDS = {
     "CORR.COUNT.COUNT": (0, 32, "r", None, None),
     "CORR.DATA_PLANES.PLANES": (0, 32, "rw", None, None),
     "CORR.FREE_PLANES.PLANES": (0, 32, "rw", None, None),
+    "ADC.MUX.SOURCE": (0, 4, "rw", 0, 6),
+    "ADC.MUX.CONVERTER": (16, 16, "rw", None, None),
+    "ADC.ELEMENT.INDEX": (0, 32, "rw", None, None),
+    "ADC.PERIOD.CYCLES": (0, 32, "rw", None, None),
+    "ADC.MODE.HOLD": (0, 1, "rw", None, None),
+    "ADC.CLIPPED.COUNT": (0, 32, "r", None, None),
+    "MON.PHYS_TIME.COUNT": (0, 64, "r", None, None),
+    "MON.ENERGY.COUNT": (0, 64, "r", None, None),
+    "MON.ENERGY_UPDATE.COUNT": (0, 64, "r", None, None),
+    "MON.ENERGY_READ.COUNT": (0, 64, "r", None, None),
+    "MON.ENERGY_WRITE.COUNT": (0, 64, "r", None, None),
+    "MON.ENERGY_ADC.COUNT": (0, 64, "r", None, None),
+    "MON.ENERGY_STANDBY.COUNT": (0, 64, "r", None, None),
 }
 
 # name: (base, access, element, shape, cost class, least and greatest element)
 PINNED_WINDOWS = {
     "PROGRAM": (0x04000000, "rw", "<u8", ("program_words",), "beat", None, None),
     "COUPLING": (0x08000000, "rw", "<i2", ("couplers",), "dac_beat", "coupling_code_min", "coupling_code_max"),
-    "BIAS": (0x0C000000, "rw", "<i2", ("cells",), "dac_beat", "bias_code_min", "bias_code_max"),
+    "BIAS": (0x0C000000, "rw", "<i2", ("bias_terms",), "dac_beat", "bias_code_min", "bias_code_max"),
     "CLAMP_MASK": (0x10000000, "rw", "<u4", ("planes", "cell_words"), "beat", None, None),
-    "CLAMP_VALUE": (0x14000000, "rw", "<u4", ("planes", "cell_words"), "beat", None, None),
-    "SPIN": (0x18000000, "r", "<u4", ("planes", "cell_words"), "scan_beat", None, None),
+    "CLAMP_VALUE": (0x14000000, "rw", "<u4", ("planes", "spin_words"), "beat", None, None),
+    "SPIN": (0x18000000, "r", "<u4", ("planes", "spin_words"), "scan_beat", None, None),
     "CORR_PAIR": (0x1C000000, "r", "<i4", ("roles", "pairs"), "beat", None, None),
     "CORR_MEAN": (0x20000000, "r", "<i4", ("roles", "cells"), "beat", None, None),
     "PLANE_TEMP": (0x24000000, "rw", "<u2", ("planes",), "beat", "1", "65535"),
@@ -161,14 +215,28 @@ PINNED_WINDOWS = {
     "TOPO_SOURCE": (0x2C000000, "r", "<u4", ("couplers",), "beat", None, None),
     "TOPO_COLOUR": (0x30000000, "r", "<u2", ("cells",), "beat", None, None),
     "TOPO_POSITION": (0x34000000, "r", "<i2", ("cells", "axes"), "beat", None, None),
+    "STATE": (0x38000000, "r", "|u1", ("planes", "state_cells"), "scan_beat", None, None),
+    "VALUE": (0x3C000000, "r", "<u2", ("planes", "value_cells"), "beat", None, None),
+    "PIN": (0x40000000, "rw", "<i2", ("planes", "pin_cells"), "beat", "pin_min", "pin_max"),
+    "ADC_DATA": (0x44000000, "r", "<u2", ("adc_samples",), "beat", None, None),
+    "ADC_TRIM": (0x48000000, "rw", "<i2", ("adc_count", "trims"), "dac_beat", "trim_min", "trim_max"),
 }
 
 PINNED_VALUES = {
     "SYS.BOOT.STAGE": {"RESET": 0, "SELFTEST": 1, "READY": 2, "FAILED": 3},
-    "CAP.CELL_KIND.KIND": {"PBIT_CLOCKED": 1},
+    "CAP.CELL_KIND.KIND": {"PBIT_CLOCKED": 1, "PBIT_ASYNC": 2, "PDIT": 3, "GAUSSIAN": 4, "MIXTURE": 5, "LANGEVIN": 6},
     "SEQ.STATUS.STATE": {"IDLE": 0, "RUNNING": 1, "HALTED": 2, "STOPPED": 3, "FAULTED": 4},
     "FABRIC.SCAN.ORDER": {"CHROMATIC": 0, "PALINDROMIC": 1, "RANDOM": 2},
     "SEQ.STATUS.FAULT": {"NONE": 0, "ILLEGAL": 1, "LOOP_OVERFLOW": 2, "LOOP_UNDERFLOW": 3, "PC_OVERRUN": 4},
+    "ADC.MUX.SOURCE": {
+        "CELL": 0,
+        "COUPLING_DAC": 1,
+        "BIAS_DAC": 2,
+        "TEMP_DAC": 3,
+        "REF_LOW": 4,
+        "REF_HIGH": 5,
+        "EXTERNAL": 6,
+    },
 }
 
 PINNED_CODES = {
@@ -194,6 +262,7 @@ PINNED_CODES = {
     "UNPOPULATED": 310,
     "FREE_RUNNING": 311,
     "WAIT_TIMEOUT": 400,
+    "BUS_ERROR": 401,
 }
 
 PINNED_OPERATIONS = {
@@ -219,10 +288,14 @@ PINNED_OPCODES = {
     "WAIT_SETTLE": 7,
     "DELAY": 8,
     "IRQ": 9,
+    "ADC_SCAN": 10,
+    "ADC_CAPTURE": 11,
 }
 
 # name: (offset, bytes)
 PINNED_RECORD = {"op": (0, 1), "flags": (1, 1), "chip": (2, 2), "addr": (4, 4), "value": (8, 4), "mask": (12, 4), "arg": (16, 8)}
+
+PINNED_FREE_RUNNING = {"SYS.CYCLE", "TEMP.SENSOR", "MON.ENERGY", "MON.ENERGY_STANDBY"}
 
 TABLE: dict[str, Any] = json.loads(resources.files("tsu_contract").joinpath("map/tsu.json").read_text(encoding="utf-8"))
 
@@ -243,6 +316,10 @@ def test_every_field_has_its_pinned_bits_and_access() -> None:
 def test_every_enumerated_value_has_its_pinned_number() -> None:
     found = {f"{r.name}.{f.name}": f.values for r in REGISTERS.values() for f in r.fields.values() if f.values}
     assert found == PINNED_VALUES
+
+
+def test_registers_that_change_between_edges_are_pinned() -> None:
+    assert {r.name for r in REGISTERS.values() if r.free_running} == PINNED_FREE_RUNNING
 
 
 def test_every_window_has_its_pinned_base_and_layout() -> None:
@@ -401,7 +478,7 @@ def test_register_mask_gathers_fields_by_access() -> None:
 def test_unknown_register_names_its_neighbours() -> None:
     with pytest.raises(KeyError, match=r"no register 'TEMP\.DAC'; there are TEMP\.TDAC"):
         register("TEMP.DAC")
-    with pytest.raises(KeyError, match="there are CAP, CORR, FABRIC, IRQ, SEQ, SYS, TEMP"):
+    with pytest.raises(KeyError, match="there are ADC, CAP, CORR, FABRIC, IRQ, MON, SEQ, SYS, TEMP"):
         register("NOPE.X")
 
 

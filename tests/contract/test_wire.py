@@ -82,6 +82,7 @@ DONE = Reply(
     data=(bytes.fromhex("01020304"), bytes.fromhex("05060708")),
 )
 REFUSED = Reply(Kind.OPERATE, 3, 2, Failure(Code.READ_ONLY, "no", 1, 0x304, "SEQ.STATUS"), t_start=5, t_end=5)
+FAILED_ACCESS = Reply(Kind.OPERATE, 1, 1, Failure(Code.BUS_ERROR, "no", 0, 0x0C000000), t_start=5, t_end=9)
 LATE = Reply(
     Kind.OPERATE,
     1,
@@ -122,6 +123,14 @@ GOLDEN_REPLIES: dict[str, tuple[Reply, list[str]]] = {
     "transport failure": (
         Reply(Kind.HELLO, 0, 0, Failure(Code.BAD_FRAMES, "no")),
         ["9ca35453550101000064000000900084a76d657373616765a26e6fa5696e646578c0a761646472657373c0a56669656c64c0", ""],
+    ),
+    "failure on the bus of the chip": (
+        FAILED_ACCESS,
+        [
+            "9ca354535501020101cd019100050990"
+            "0084a76d657373616765a26e6fa5696e64657800a761646472657373ce0c000000a56669656c64c0",
+            "",
+        ],
     ),
     "failure with earlier results": (
         LATE,

@@ -56,6 +56,19 @@ CAPABILITIES = Capabilities(
     instruction_cycles=2,
     strobe_cycles=5,
     settle_cycles=100,
+    states=2,
+    terms=1,
+    adc_count=0,
+    adc_bits=0,
+    adc_cycles=0,
+    adc_acquire_cycles=0,
+    adc_buffer=0,
+    adc_trim_offset=0,
+    adc_trim_gain=0,
+    range_cell=0,
+    range_coupling=0,
+    range_bias=0,
+    range_temp=0,
 )
 FREE_TIME = 10
 """Cycles of any operation."""

@@ -5,9 +5,9 @@ Cell i flips to ±1 at rate (1 ± tanh(I_i / T)) / (2 tau_i) (Glauber, J. Math. 
 
     x_j = s_j + lag_j e^(-t / tau_syn),    I_i = steady_i + fading_i e^(-t / tau_syn):
 
-a flip of j changes steady_i by J_ij times the change of s_j and fading_i by the opposite, at the time's own scale. Events come from
-thinning (Lewis and Shedler, Naval Res. Logist. Q. 26, 1979, 403), which is exact for rates that vary with time. What happens in a
-tick depends on the spins and x at its start alone: a waiting time may be cut at its end, since exponential times have no memory.
+a flip of j changes steady_i by J_ij times the change of s_j, and fading_i by the opposite at the time's own scale. Events come
+from thinning (Lewis and Shedler, Naval Res. Logist. Q. 26, 1979, 403), which is exact for rates that vary with time. What happens
+in a tick depends on the spins and x at its start alone: its end may cut a waiting time, since exponential times have no memory.
 """
 
 from __future__ import annotations
@@ -247,8 +247,8 @@ def live(net, J, h, clocks, tau_syn, kinetics, bank, first_tick, ticks, dt, key)
 
     net : Network; clocks : Clocks; bank : Bank, of which spins and x change; kinetics : GLAUBER or ARRHENIUS
     J : (couplers,) float64, h : (cells,) float64, in kT at T = 1, the cells' slopes and offsets included; tau_syn : float, s
-    key : (4,) uint32, stream ASYNCHRONOUS. Counter of an event: (number in its tick and plane, plane, tick low, tick high); words:
-    waiting time, two for the cell, decision
+    key : (4,) uint32, stream ASYNCHRONOUS. Counter of an event: (its number in tick and plane, plane, tick low, tick high);
+    words: waiting time, two for the cell, decision
     """
     n, leaves, all_events, all_flips = h.size, 1, 0, 0
     while leaves < n:

@@ -151,7 +151,8 @@ def silence(row, floating, doubled, bias, base):  # type: ignore[no-untyped-def]
 def place_fields(die, scales, row, alpha, delta, J, h, doubled, bias, base):  # type: ignore[no-untyped-def]
     """All fields at once, from what the network makes of the converters: doubled, bias, base as above.
 
-    scales : full scales of couplings and biases, kT; alpha, delta : (cells or 1,) float64, of this time; J : (couplers,), h : (cells,)
+    scales : full scales of couplings and biases, kT; alpha, delta : (cells or 1,) float64, of this time; J : (couplers,), h :
+        (cells,)
     float64, kT. A field beyond what headroom and rail leave it meets the rail.
     """
     for i in range(row.size - 1):

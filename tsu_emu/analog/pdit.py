@@ -1,8 +1,8 @@
 """Clocked pdits: Potts cells of k states, heat bath colour by colour.
 
 E(s) = -sum_{i<j} J_ij [s_i = s_j] - sum_i h_{i, s_i} in kT at T = 1, so P(s_i = a | rest) ~ exp(I_ia / T) with the local field
-I_ia = h_ia + sum_j J_ij [s_j = a] (Potts, Proc. Camb. Phil. Soc. 48, 1952, 106). A pdit of two states is a p-bit with the coupling
-J_ij / 2 and the bias (h_i1 - h_i0) / 2.
+I_ia = h_ia + sum_j J_ij [s_j = a] (Potts, Proc. Camb. Phil. Soc. 48, 1952, 106). A pdit of two states is a p-bit whose coupling
+is J_ij / 2 and whose bias is (h_i1 - h_i0) / 2.
 """
 
 from __future__ import annotations

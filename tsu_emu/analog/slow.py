@@ -57,7 +57,9 @@ def output_at(volts, kicks, written, times, tau_cycles, level_error, factor, out
 
 @kernel
 def refresh_errors(sigma, bank, number, key, out):  # type: ignore[no-untyped-def]
-    """out (n,) float64: sigma times the deviates of refresh `number` of a bank's levels; counter (element, bank, number lo, hi)."""
+    """out (n,) float64: sigma times the deviates of refresh `number` of a bank's levels; counter (element, bank, number lo,
+    hi).
+    """
     for k in range(out.size):
         a, b, _, _ = threefry(U(k), U(bank), U(number & 0xFFFFFFFF), U(number >> 32), key[0], key[1], key[2], U(0))
         out[k] = sigma * normal_of(a, b)

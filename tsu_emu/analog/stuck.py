@@ -31,7 +31,9 @@ def _draw(mask, value, bits, threshold, k0, k1, k2, bank):  # type: ignore[no-un
 
 
 def draw_stuck_bits(probability: float, bits: int, count: int, seed: int, stream: int, bank: int) -> StuckBits:
-    """The stuck bits of `count` converters of a die; counter (element, bit, bank, 0): word 0 whether, the top bit of word 1 where."""
+    """The stuck bits of `count` converters of a die; counter (element, bit, bank, 0): word 0 whether, the top bit of word 1
+    where.
+    """
     stuck = StuckBits(np.zeros(count, np.uint16), np.zeros(count, np.uint16))
     if probability > 0:
         threshold = min(int(probability * 2.0**32), 0xFFFFFFFF)

@@ -1,6 +1,7 @@
 """Die temperature: ambient plus two poles, exact between epochs; the sensor's lag and the effective age follow it.
 
-A pole is dr/dt = (R P - r) / tau. The sensor's lag is dy/dt = (T_die - y) / tau_s; with T_die a sum of exponentials its solution is
+A pole is dr/dt = (R P - r) / tau. The sensor's lag is dy/dt = (T_die - y) / tau_s; with T_die a sum of exponentials its
+solution is
 one too. Effective age runs by the Arrhenius factor exp(Ea / k (1/T_ref - 1/T_die)) of the temperature at the end of each stretch.
 """
 
@@ -19,7 +20,8 @@ BOLTZMANN_EV = 8.617333262e-5
 class HeatModel(NamedTuple):
     """Constants of the die's heat flow; SI units.
 
-    resistance, tau : of both poles, K/W and s; lag, s; reference_k; activation_k : activation energy over k, K; standby_w; epoch_s
+    resistance, tau : of both poles, K/W and s; lag, s; reference_k; activation_k : activation energy over k, K; standby_w;
+        epoch_s
     """
 
     resistance: tuple[float, float]

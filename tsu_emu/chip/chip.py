@@ -68,7 +68,8 @@ class Chip:
     def execute(self, records: NDArray[Any], payloads: Sequence[Frame] = ()) -> Result:
         """Carry out a list of operations: all are validated before any is executed (ProtocolError if one may not be).
 
-        records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order. A WAIT or a bus access that fails ends the list.
+        records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order. A WAIT or a bus access that fails ends
+            the list.
         """
         records = records.copy()
         begin = self.link_time

@@ -83,7 +83,9 @@ class Converters:
             self._state.value_scan[planes, k::count] = codes.reshape(mine.shape)
 
     def _roll(self, planes: NDArray[np.int64], slots: int, seen: NDArray[np.float64], live: Callable[[int], None]) -> None:
-        """What each conversion of a rolling scan sees: between those that fall into one tick the cells are as that tick left them."""
+        """What each conversion of a rolling scan sees: between those that fall into one tick the cells are as that tick left
+        them.
+        """
         count, tick = self._config.adc.count, self._config.timing.colour
         sampled = np.arange(len(planes) * slots) * self._cycles + self._config.adc.acquisition_cycles
         lived = 0

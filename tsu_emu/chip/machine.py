@@ -1,6 +1,7 @@
 """The chip in motion: events in order, and the array at its edges; docs/theory-of-operation.md, "Time", is what this executes.
 
-The compiled loop moves clocked p-bits with ideal noise itself. Every other array is *deferred*: the loop counts the sweeps that it
+The compiled loop moves clocked p-bits with ideal noise itself. Every other array is *deferred*: the loop counts the sweeps that
+it
 owes and returns when somebody is to look at it, since nothing on the digital side depends on what an array does.
 """
 
@@ -58,7 +59,8 @@ class Plant(NamedTuple):
     key, scan_key : (3,) uint32, first key words of flip noise and of the random scan order
     tdac_floor : float64, least noise temperature
     temperature : (2,) float64, gain and offset of the noise temperature at this time
-    dead_mask, dead_value : (cells,) uint64, cells that are stuck, in all planes, and where; floating : (cells,) bool, hear nothing
+    dead_mask, dead_value : (cells,) uint64, cells that are stuck, in all planes, and where; floating : (cells,) bool, hear
+        nothing
     general : fields are made by `parameters`, before the sweep or phase that needs them; else they follow each write at once
     epoch_cycles : grid of slow effects; 0 if there are none
     deferred : the array is moved outside

@@ -1,6 +1,7 @@
 """The array's parameters: what codes, the die and its surroundings make of couplings and biases, at the cycles that need them.
 
-On a chip where nothing moves, fields follow every write at once. Elsewhere they are made anew before the sweep or phase that needs
+On a chip where nothing moves, fields follow every write at once. Elsewhere they are made anew before the sweep or phase that
+needs
 them; whatever changes slowly is taken on the grid of epochs, so that no look at the chip changes it.
 """
 

@@ -1,4 +1,6 @@
-"""What surrounds the array: heat, supply, and the sensor. Slow effects move from epoch to epoch; looking at them stores nothing."""
+"""What surrounds the array: heat, supply, and the sensor. Slow effects move from epoch to epoch; looking at them stores
+nothing.
+"""
 
 from __future__ import annotations
 

@@ -92,7 +92,8 @@ class Supply(Table):
 
 
 class Adc(Table):
-    """Successive-approximation converters, each with its own capacitor array. The values called usual are assumed, from design practice.
+    """Successive-approximation converters, each with its own capacitor array. The values called usual are assumed, from design
+    practice.
 
     count, bits, buffer : converters, code width, samples of a capture
     capacitor_sigma : mismatch of a unit capacitor, relative; one of w units has sigma sqrt(w) units. Usual .001 to .03; a sine
@@ -100,10 +101,12 @@ class Adc(Table):
     offset_sigma_lsb, gain_sigma : spreads. Usual 2 and .005; two references settle them
     noise_lsb : rms of the noise sampled with the input (kT/C). Usual .3 to .5; a histogram of a steady input settles it
     comparator_noise_lsb : rms of the comparator's noise, anew at each comparison, beside the sampled noise. Usual up to .3
-    metastability_lsb : a comparison closer than this, noise included, is decided by a fair coin. Usual below .05; asymmetry of the
+    metastability_lsb : a comparison closer than this, noise included, is decided by a fair coin. Usual below .05; asymmetry of
+        the
         histogram round a major carry settles it
     acquisition_cycles : of a sample; a conversion takes bits + 2 more
-    mux_tau_s : time constant with which the sampled value leaves the last one; it settles to half an LSB in (bits + 1) ln 2 of them
+    mux_tau_s : time constant with which the sampled value leaves the last one; it settles to half an LSB in (bits + 1) ln 2 of
+        them
     trim_offset_lsb, trim_gain : steps of the trims, codes -64 .. 63
     """
 

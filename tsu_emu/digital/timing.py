@@ -12,7 +12,8 @@ from tsu_emu.config import Timing
 
 _ADC = ("conversion", "plane_scan", "adc_buffer", "cells")
 TIMING = np.dtype([(row, "i8") for row in (*Timing.model_fields, *_ADC)])
-"""Rows as docs/theory-of-operation.md names them, in cycles; cycles of a conversion and of one plane's scan, samples that a capture may
+"""Rows as docs/theory-of-operation.md names them, in cycles; cycles of a conversion and of one plane's scan, samples that a
+capture may
 have, and cells."""
 
 

@@ -1,0 +1,86 @@
+"""Cells with states that are no clocked p-bits: p-bits that flip by themselves, and pdits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tsu_emu.analog import async_pbit, pdit
+from tsu_emu.analog.choice import clocks_of
+from tsu_emu.chip.arrays.base import Deferred, Floats, key_of
+from tsu_emu.chip.arrays.clocked import scan_phases
+from tsu_emu.config import AsynchronousPbit, Pdit
+from tsu_emu.noise.functions import exponential
+from tsu_emu.noise.normal import normals
+from tsu_emu.noise.streams import Stream
+
+
+class Asynchronous(Deferred):
+    """p-bits that flip by themselves."""
+
+    def __init__(self, cell: AsynchronousPbit, *common: Any) -> None:
+        super().__init__(*common)
+        config = self._config
+        spread = np.zeros(self._cells)
+        if cell.ln_tau_sigma:
+            white = normals(np.uint64(config.seeds.die), int(Stream.CELL), 0, self._cells, 1, 0)[:, 0]
+            spread = cell.ln_tau_sigma * white
+        self._clocks = clocks_of(cell.tau_s * np.array([exponential(x) for x in spread]))
+        self._net = async_pbit.network_of(self._topology.row, self._topology.source)
+        self._kinetics = async_pbit.GLAUBER if cell.kinetics == "glauber" else async_pbit.ARRHENIUS
+        self._synapse_s, self._h = cell.synapse_s, np.zeros(self._cells)
+        self._key = key_of(config.seeds.run, Stream.ASYNCHRONOUS, 4)
+
+    def place(self, J: Floats, h: Floats, alpha: Floats, delta: Floats) -> None:
+        """Couplings and biases with slopes and offsets."""
+        self._place_couplings(J, alpha)
+        self._h = np.where(self._floating, 0.0, alpha * (h + delta))
+
+    def live(self, first: int, count: int) -> None:
+        """So many ticks."""
+        s = self._state
+        bank = async_pbit.Bank(s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.value, self._temperature)
+        async_pbit.live(
+            self._net,
+            self._J,
+            self._h,
+            self._clocks,
+            self._synapse_s,
+            self._kinetics,
+            bank,
+            first,
+            count,
+            self._tick_s,
+            self._key,
+        )
+
+
+class Pdits(Deferred):
+    """Clocked cells of several states."""
+
+    def __init__(self, cell: Pdit, *common: Any) -> None:
+        super().__init__(*common)
+        self._states, self._h = cell.states, np.zeros(self._cells * cell.states)
+        self._key, self._scan_key = (key_of(self._config.seeds.run, s) for s in (Stream.PDIT, Stream.SCAN))
+        self._pinned = np.zeros((self._planes, self._cells), np.uint8)
+
+    def place(self, J: Floats, h: Floats, alpha: Floats, delta: Floats) -> None:
+        """Couplings and the biases of every state."""
+        self._place_couplings(J, alpha)
+        slopes = np.repeat(np.broadcast_to(alpha, self._cells), self._states)
+        self._h = np.where(np.repeat(self._floating, self._states), 0.0, slopes * (h + delta))
+
+    def take(self, temperature: Floats) -> None:
+        """Temperatures and pins; cells stuck down are in state 0, cells stuck up in the last."""
+        super().take(temperature)
+        s = self._state
+        np.copyto(s.pin, s.pin_next)
+        self._pinned = np.where(s.pin < 0, 0, np.minimum(s.pin, self._states - 1)).astype(np.uint8)
+
+    def live(self, first: int, count: int) -> None:
+        """So many sweeps, in the scan order that the sequencer took."""
+        s, t = self._state, self._topology
+        phases = scan_phases(s, t, first, count, self._scan_key)
+        bank = pdit.Bank(s.state, s.clamp_mask, self._pinned, s.enabled, self._temperature)
+        pdit.sweep((t.order, t.row, t.source), self._J, self._h, bank, t.phase, phases, first, self._key)
