@@ -185,7 +185,7 @@ class ChipState(NamedTuple):
     plane_temp : (planes,) uint16, in 1/4096
     clamp_mask_next, clamp_value_next : (blocks, cells) uint64, as written
     clamp_mask, clamp_value : (blocks, cells) uint64, as taken by the sweep under way
-    enabled : (blocks,) uint64, planes of the sweep under way
+    enabled : (blocks,) uint64, planes of the sweep under way; temperature : (planes,) float64, likewise, of deferred arrays
     slope : (64 blocks,) float32, c_p of the sweep under way
     spins, scan : (blocks, cells) uint64, live and as last strobed
     pair_sum, mean_sum : (ROLES, pairs) and (ROLES, cells) int32, accumulators
@@ -230,6 +230,7 @@ class ChipState(NamedTuple):
     coupling_written: NDArray[np.int64]
     bias_kick: NDArray[np.float32]
     bias_written: NDArray[np.int64]
+    temperature: NDArray[np.float64]
     memory: NDArray[np.float64]
     lfsr: NDArray[np.uint32]
 
@@ -295,6 +296,7 @@ def blank(cap: Capabilities, sizes: Sizes = NO_MORE) -> ChipState:
         coupling_written=np.zeros(kicked[0], np.int64),
         bias_kick=np.zeros(kicked[1], np.float32),
         bias_written=np.zeros(kicked[1], np.int64),
+        temperature=np.zeros(cap.planes),
         memory=np.zeros((cap.planes * sizes.memory, cap.cells)),
         lfsr=np.zeros(sizes.lfsrs, np.uint32),
     )

@@ -7,6 +7,7 @@ from tsu_contract.errors import Code
 from tsu_contract.registers import MAP_HASH_WORD, REGISTERS, label_of
 from tsu_driver.batch import Batch
 from tsu_driver.errors import ChipFault, LinkError
+from tsu_driver.kinds import NAMES
 from tsu_driver.session import Session
 
 BOOT_CYCLES = 10_000_000
@@ -46,4 +47,7 @@ def read_capabilities(session: Session) -> Capabilities:
         raise LinkError(f"SYS.ID.MAGIC reads {magic.value:#x}; a TSU has {MAGIC:#x}")
     if map_hash.value != MAP_HASH_WORD:
         raise LinkError(f"the chip's register map is {map_hash.value:#010x}, this driver's is {MAP_HASH_WORD:#010x}")
-    return Capabilities(*(t.value for t in tickets))
+    capabilities = Capabilities(*(t.value for t in tickets))
+    if capabilities.cell_kind not in NAMES:
+        raise LinkError(f"CAP.CELL_KIND reads {capabilities.cell_kind}; there are {', '.join(map(str, NAMES))}")
+    return capabilities

@@ -1,35 +1,44 @@
-"""Clamps: cells pinned to +1 or -1, plane by plane."""
+"""Clamps: cells pinned to a spin, a state or a value, plane by plane."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tsu_contract.bits import pack_spins, unpack_spins
+from tsu_contract.capabilities import PIN_STEPS, Capabilities
+from tsu_driver.batch import Batch
 from tsu_driver.bus import Bus
 from tsu_driver.errors import HostError
+from tsu_driver.kinds import has_spins, has_values, value_range
 from tsu_driver.planes import Planes, plane_numbers
 from tsu_driver.topology import cell_indices
 
-MASK, VALUE = "CLAMP_MASK", "CLAMP_VALUE"
+MASK, VALUE, PIN = "CLAMP_MASK", "CLAMP_VALUE", "PIN"
 
 
 class Clamps:
-    """The clamp windows, with a copy on the host so that setting some clamps leaves the others."""
+    """The clamp windows, with a copy on the host so that setting some clamps leaves the others.
+
+    What cells are pinned to lies in CLAMP_VALUE for p-bits, (planes, cells) bool here, and in PIN for others, int16.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._values = VALUE if has_spins(bus.capabilities) else PIN
 
     def set(self, cells: ArrayLike, values: ArrayLike, planes: Planes | None) -> None:
         """Pin `cells` to `values` in `planes` (None: all)."""
         numbers, rows = self._cells(cells), self._planes(planes)
-        up = _ups(values, (len(rows), len(numbers)))
+        pinned = _pins(values, (len(rows), len(numbers)), self._bus.capabilities)
         mask, value = (np.copy(window) for window in self._windows())
         where = (slice(None), numbers) if planes is None else np.ix_(rows, numbers)
-        pinned = bool(mask[where].all())
+        known = bool(mask[where].all())
         mask[where] = True
-        value[where] = up
-        self._write(rows, mask, value, with_mask=not pinned)
+        value[where] = pinned
+        self._write(rows, mask, value, with_mask=not known)
 
     def clear(self, cells: ArrayLike | None, planes: Planes | None) -> None:
         """Release `cells` (None: all) in `planes` (None: all)."""
@@ -45,7 +54,7 @@ class Clamps:
         self,
         rows: NDArray[np.int64],
         mask: NDArray[np.bool_],
-        value: NDArray[np.bool_],
+        value: NDArray[Any],
         *,
         with_mask: bool = True,
         with_value: bool = True,
@@ -54,25 +63,28 @@ class Clamps:
         if not len(rows):
             return
         first, last = int(rows.min()), int(rows.max())
-        start = first * ((mask.shape[1] + 31) // 32)
         batch = self._bus.batch()
         if with_mask:
-            batch.write_window(MASK, pack_spins(mask[first : last + 1]).reshape(-1), start)
-        if with_value:
-            batch.write_window(VALUE, pack_spins(value[first : last + 1]).reshape(-1), start)
+            _write_bits(batch, MASK, mask, first, last)
+        if with_value and self._values == VALUE:
+            _write_bits(batch, VALUE, value, first, last)
+        elif with_value:
+            start, end = first * value.shape[1], (last + 1) * value.shape[1]
+            batch.write_window(PIN, value.reshape(-1)[start - start % 2 : end + end % 2], start - start % 2)
         batch.execute()
-        self._bus.shadow |= {MASK: mask, VALUE: value}
+        self._bus.shadow |= {MASK: mask, self._values: value}
 
-    def _windows(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _windows(self) -> tuple[NDArray[np.bool_], NDArray[Any]]:
         """Mask and value, (planes, cells) each, from the chip unless the host knows them."""
-        shadow = self._bus.shadow
-        if MASK not in shadow or VALUE not in shadow:
+        shadow, names = self._bus.shadow, (MASK, self._values)
+        if any(name not in shadow for name in names):
             batch = self._bus.batch()
-            tickets = {name: batch.read_window(name) for name in (MASK, VALUE)}
+            tickets = [batch.read_window(name) for name in names]
             batch.execute()
-            for name, ticket in tickets.items():
-                shadow[name] = unpack_spins(ticket.value, self._bus.capabilities.cells) > 0
-        return shadow[MASK], shadow[VALUE]
+            for name, ticket in zip(names, tickets, strict=True):
+                packed = name != PIN
+                shadow[name] = unpack_spins(ticket.value, self._bus.capabilities.cells) > 0 if packed else ticket.value
+        return shadow[MASK], shadow[self._values]
 
     def _cells(self, cells: ArrayLike) -> NDArray[np.int64]:
         total = self._bus.capabilities.cells
@@ -91,17 +103,42 @@ class Clamps:
         return plane_numbers(total if planes is None else planes, total)
 
 
-def _ups(values: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Values as True for +1, broadcast to (planes, cells); HostError if they are neither bool nor -1 and +1."""
+def _write_bits(batch: Batch, name: str, bits: NDArray[np.bool_], first: int, last: int) -> None:
+    """Rows first .. last of a window of one bit a cell."""
+    words = pack_spins(bits[first : last + 1])
+    batch.write_window(name, words.reshape(-1), first * words.shape[1])
+
+
+def _pins(values: ArrayLike, shape: tuple[int, int], capabilities: Capabilities) -> NDArray[Any]:
+    """Values as the window holds them, to be broadcast to (planes, cells); HostError names one that is none."""
     given = np.asarray(values)
     if given.shape not in (shape, shape[1:]):
         legal = f"({shape[1]},) for all planes or {shape} for each is expected"
         raise HostError(f"clamp values of shape {given.shape}; {legal}")
-    if given.dtype == np.bool_:
-        return given
-    wrong = (given != 1) & (given != -1)
-    if wrong.any():
-        at = np.unravel_index(int(np.argmax(wrong)), given.shape)
-        raise HostError(f"clamp value {given[at]} at index {tuple(int(k) for k in at)}; -1 or +1 (or bool) is expected")
-    up: NDArray[np.bool_] = given > 0
-    return up
+    if has_spins(capabilities):
+        if given.dtype == np.bool_:
+            return given
+        _check((given == 1) | (given == -1), given, "-1 or +1 (or bool)")
+        up: NDArray[np.bool_] = given > 0
+        return up
+    if has_values(capabilities):
+        return _pin_codes(given, value_range(capabilities))
+    states = capabilities.states
+    integers = given.dtype.kind in "iu" or not given.size
+    _check((given >= 0) & (given < states) if integers else np.zeros(given.shape, bool), given, f"a state 0 .. {states - 1}")
+    return given.astype(np.int16)
+
+
+def _pin_codes(given: NDArray[Any], reach: float) -> NDArray[np.int16]:
+    """Codes of PIN nearest to analog values."""
+    steps = np.rint(given.astype(np.float64) * (PIN_STEPS / reach))
+    legal = f"a value in {-reach:g} .. {reach * (1 - 1 / PIN_STEPS):g}"
+    _check((steps >= -PIN_STEPS) & (steps < PIN_STEPS), given, legal)
+    return steps.astype(np.int16)
+
+
+def _check(good: NDArray[np.bool_], given: NDArray[Any], legal: str) -> None:
+    """HostError naming the first value that is not good, and what would be."""
+    if not good.all():
+        at = np.unravel_index(int(np.argmin(good)), given.shape)
+        raise HostError(f"clamp value {given[at]} at index {tuple(int(k) for k in at)}; {legal} is expected")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tsu_driver.bus import Bus
 from tsu_driver.errors import HostError
+from tsu_driver.kinds import has_spins, require
 from tsu_driver.names import integer
 from tsu_driver.planes import ENABLE, Planes, plane_numbers, planes_in, write_planes
 
@@ -43,6 +44,7 @@ def weight(tau: float, what: str) -> int:
 
 def configure(bus: Bus, data_planes: Planes, free_planes: Planes, tau_data: float, tau_free: float, period: int) -> None:
     """Set roles and averaging times, clear the accumulators, enable."""
+    require(has_spins(bus.capabilities), bus.capabilities, "correlators average spins")
     total = bus.capabilities.planes
     roles = {name: np.sort(plane_numbers(p, total)) for name, p in zip(ROLES, (data_planes, free_planes), strict=True)}
     batch = bus.batch()

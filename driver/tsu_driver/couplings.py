@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsu_contract.capabilities import LSB_SCALE
 from tsu_driver.bus import Bus
+from tsu_driver.energy import Meter
 from tsu_driver.errors import HostError
+from tsu_driver.kinds import name_of, require, terms_of
 from tsu_driver.topology import Topology, cell_indices
 
 
@@ -34,10 +36,11 @@ class Programmed:
     """What `program_couplings` wrote; the residuals cover couplings and biases together.
 
     coupling_codes : (couplers,) int16
-    bias_codes : (cells,) int16
+    bias_codes : (cells,) int16, or (cells, terms)
     clipped : how many values lay outside the code range and were set to its end
     residual_lsb, residual_rms_lsb : greatest and root-mean-square rounding error of the unclipped, in LSB
     cycles : chip time that it took, settling included
+    energy_j : what the chip spent meanwhile, J
     """
 
     coupling_codes: NDArray[np.int16]
@@ -46,6 +49,7 @@ class Programmed:
     residual_lsb: float
     residual_rms_lsb: float
     cycles: int
+    energy_j: float
 
 
 def quantise(values: ArrayLike, lsb: float, bits: int) -> Quantised:
@@ -78,9 +82,11 @@ def coupling_values(topology: Topology, problem: Any) -> NDArray[np.float64]:
     """(couplers,) couplings of a problem, 0 where it names none.
 
     problem : (cells, cells) array or scipy.sparse matrix, [i, j] being what cell i hears of cell j, or an edge list
-        (pairs (m, 2), values (m,)) whose values go both ways
+        (pairs (m, 2), values (m,)) whose values go both ways; None for no couplings
     HostError names an entry that is not finite, on the diagonal, named twice, or without a coupler.
     """
+    if problem is None:
+        return np.zeros(len(topology.source))
     edges = isinstance(problem, tuple)
     target, source, values = _edges(problem, topology.cells) if edges else _entries(problem, topology.cells)
     finite = np.isfinite(values)
@@ -132,15 +138,42 @@ def _edges(problem: Any, cells: int) -> tuple[NDArray[np.int64], NDArray[np.int6
     return ends[:, 0], ends[:, 1], values
 
 
-def bias_values(cells: int, h: ArrayLike | None) -> NDArray[np.float64]:
-    """(cells,) biases; all 0 for None."""
-    values = np.zeros(cells) if h is None else np.asarray(h, np.float64)
-    if values.shape != (cells,):
-        raise HostError(f"biases of shape {values.shape}; ({cells},) is expected, the chip's cells")
+def bias_values(cells: int, terms: tuple[str, ...], h: ArrayLike | None) -> NDArray[np.float64]:
+    """(cells,) biases, or (cells, terms) if a cell has several; all 0 for None."""
+    shape = (cells,) if len(terms) == 1 else (cells, len(terms))
+    values = np.zeros(shape) if h is None else np.asarray(h, np.float64)
+    if values.shape != shape:
+        which = "the chip's cells" if len(terms) == 1 else f"the chip's cells by their terms {', '.join(terms)}"
+        raise HostError(f"biases of shape {values.shape}; {shape} is expected, {which}")
     if not np.isfinite(values).all():
-        at = int(np.argmin(np.isfinite(values)))
-        raise HostError(f"the bias of cell {at} is {values[at]}")
+        at = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
+        term = "bias" if len(terms) == 1 else f"term {terms[at[1]]}"
+        raise HostError(f"the {term} of cell {at[0]} is {values[at]}")
     return values
+
+
+def gaussian_problem(bus: Bus, A: Any, h: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Couplings (cells, cells) and biases (cells, 2) of Gaussian cells with the energy 1/2 x^T A x - h^T x at T = 1.
+
+    HostError says why A is no symmetric positive definite matrix, or that the cells are not Gaussian.
+    """
+    cells = bus.capabilities.cells
+    require(name_of(bus.capabilities) == "gaussian", bus.capabilities, "a matrix is programmed into gaussian cells")
+    matrix = np.array(A.toarray() if hasattr(A, "toarray") else A, np.float64)
+    if matrix.shape != (cells, cells):
+        raise HostError(f"matrix of shape {matrix.shape}; ({cells}, {cells}) is expected, the chip's cells")
+    if not np.isfinite(matrix).all():
+        i, j = np.argwhere(~np.isfinite(matrix))[0].tolist()
+        raise HostError(f"element ({i}, {j}) of the matrix is {matrix[i, j]}")
+    if not np.allclose(matrix, matrix.T):
+        i, j = np.unravel_index(int(np.argmax(abs(matrix - matrix.T))), matrix.shape)
+        raise HostError(f"the matrix is not symmetric: ({i}, {j}) is {matrix[i, j]}, ({j}, {i}) is {matrix[j, i]}")
+    least = float(np.linalg.eigvalsh(matrix)[0])
+    if not least > 0:
+        raise HostError(f"the matrix is not positive definite: its least eigenvalue is {least:g}")
+    terms = np.stack([bias_values(cells, ("h",), h), np.diag(matrix)], axis=1)
+    np.fill_diagonal(matrix, 0.0)
+    return -matrix, terms
 
 
 def quantise_couplings(bus: Bus, values: ArrayLike) -> Quantised:
@@ -156,11 +189,13 @@ def quantise_biases(bus: Bus, values: ArrayLike) -> Quantised:
 def program(bus: Bus, topology: Topology, problem: Any, h: ArrayLike | None) -> Programmed:
     """Quantise a problem, write all codes, wait until the DACs have settled."""
     couplings = quantise_couplings(bus, coupling_values(topology, problem))
-    biases = quantise_biases(bus, bias_values(topology.cells, h))
+    biases = quantise_biases(bus, bias_values(topology.cells, terms_of(bus.capabilities), h))
     batch = bus.batch()
+    meter = Meter(batch)
     batch.write_window("COUPLING", couplings.codes)
-    batch.write_window("BIAS", biases.codes)
+    batch.write_window("BIAS", biases.codes.reshape(-1))
     batch.wait_field("FABRIC.STATUS.SETTLED", 1, max_cycles=bus.capabilities.settle_cycles + 1)
+    meter.stop(batch)
     outcome = batch.execute()
     kept = [q.codes.size - q.clipped for q in (couplings, biases)]
     square = kept[0] * couplings.residual_rms_lsb**2 + kept[1] * biases.residual_rms_lsb**2
@@ -171,6 +206,7 @@ def program(bus: Bus, topology: Topology, problem: Any, h: ArrayLike | None) -> 
         residual_lsb=max(couplings.residual_lsb, biases.residual_lsb),
         residual_rms_lsb=float(np.sqrt(square / max(1, sum(kept)))),
         cycles=outcome.cycles,
+        energy_j=meter.energy_j,
     )
 
 

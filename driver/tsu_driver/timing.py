@@ -13,9 +13,10 @@ SLACK_CYCLES = 1024
 """Added to a bound: what passes on the bus between START and the first look."""
 
 
-def measure(program: Sequence[Instruction], capabilities: Capabilities) -> tuple[int, int]:
+def measure(program: Sequence[Instruction], capabilities: Capabilities, period: int = 0) -> tuple[int, int]:
     """(most cycles, sweeps) of a program up to the first HALT that it reaches.
 
+    period : ADC.PERIOD, cycles
     Cycles are counted as if all planes were enabled, every sweep correlated and every WAIT_SETTLE waited in full.
     """
     open_loops: list[tuple[int, int, int]] = []
@@ -24,7 +25,7 @@ def measure(program: Sequence[Instruction], capabilities: Capabilities) -> tuple
     for opcode, operand in program:
         if opcode is Opcode.HALT:
             break
-        spent, swept = _cost(opcode, operand, capabilities)
+        spent, swept = _cost(opcode, operand, capabilities, period)
         cycles, sweeps = cycles + spent, sweeps + swept
         if opcode is Opcode.LOOP:
             open_loops.append((operand, cycles, sweeps))
@@ -37,13 +38,26 @@ def measure(program: Sequence[Instruction], capabilities: Capabilities) -> tuple
     return cycles + SLACK_CYCLES, sweeps
 
 
-def _cost(opcode: Opcode, operand: int, capabilities: Capabilities) -> tuple[int, int]:
+def scan_time(capabilities: Capabilities, planes: int) -> int:
+    """Cycles in which ADC_SCAN converts all cells of so many planes; 0 without converters."""
+    count = capabilities.adc_count
+    return planes * -(-capabilities.cells // count) * capabilities.adc_cycles if count else 0
+
+
+def _cost(opcode: Opcode, operand: int, capabilities: Capabilities, period: int) -> tuple[int, int]:
     """(cycles, sweeps) of one execution of an instruction."""
-    own = capabilities.instruction_cycles
-    if opcode is Opcode.RUN:
-        return own + operand * capabilities.sweep_time(capabilities.planes, correlate=True), operand
-    if opcode is Opcode.STROBE:
-        return own + capabilities.strobe_cycles, 0
-    if opcode is Opcode.WAIT_SETTLE:
-        return own + capabilities.settle_cycles, 0
-    return own + (operand if opcode is Opcode.DELAY else 0), 0
+    own, sweeps = capabilities.instruction_cycles, 0
+    match opcode:
+        case Opcode.RUN:
+            own, sweeps = own + operand * capabilities.sweep_time(capabilities.planes, correlate=True), operand
+        case Opcode.STROBE:
+            own += capabilities.strobe_cycles
+        case Opcode.WAIT_SETTLE:
+            own += capabilities.settle_cycles
+        case Opcode.DELAY:
+            own += operand
+        case Opcode.ADC_SCAN:
+            own += scan_time(capabilities, capabilities.planes)
+        case Opcode.ADC_CAPTURE:
+            own += operand * max(period, capabilities.adc_cycles)
+    return own, sweeps

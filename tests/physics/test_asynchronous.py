@@ -348,40 +348,55 @@ def test_neither_the_grouping_of_ticks_nor_other_planes_change_a_bit(n: int, deg
     assert not np.array_equal(other.bank.spins, whole.bank.spins)
 
 
-@pytest.mark.parametrize(("delay", "length"), [(0.4, 3), (0.03, 20)])
-def test_a_glauber_tick_is_the_list_of_events_that_its_words_say(delay: float, length: float) -> None:
-    """5 cells, three ticks about 2^32, against a loop that draws each event by its counter and relaxes x from event to event.
+def by_the_list(q: dict[str, Any], cells: Cells, plane: int, tick: int, s: Floats, x: Floats) -> Floats:
+    """x after one tick of Cells(**q), every event drawn by its counter and x relaxed from event to event; s changes in place."""
+    J, h, tau, arrhenius, t, event = q["J"], q["h"], q["tau"], cells.kinetics == ARRHENIUS, 0.0, 0
+    free = ~np.isin(np.arange(len(h)), list(q["fixed"]))
 
-    In the second case a tick is so long in tau_syn that lags get new origins of time within it.
-    """
-    chip = {**FRUSTRATED, "tau": UNEQUAL, "fixed": {4: 1}, "tau_syn": delay * TAU, "dt": length * TAU}
-    cells = Cells(**chip, blocks=1, kinetics="glauber", seed=6)
-    cells.tick = (1 << 32) - 1
-    for plane in (0, 41):
-        s, x = np.array([-1.0, -1, -1, -1, 1]), -np.ones(5)
-        for tick in range(cells.tick, cells.tick + 3):
-            x = by_the_list(cells, plane, tick, s, x)
-        fresh = Cells(**chip, blocks=1, kinetics="glauber", seed=6)
-        fresh.tick = cells.tick
-        assert np.array_equal(fresh.run(3)[plane], s)
-        assert np.allclose(fresh.bank.x[plane], x, rtol=0, atol=1e-12)
+    def rates(heard: Floats) -> Floats:
+        return np.exp(-s * (J @ heard + h)) / (2 * tau) * free
 
-
-def by_the_list(cells: Cells, plane: int, tick: int, s: Floats, x: Floats) -> Floats:
-    """x after one tick of FRUSTRATED with UNEQUAL tau and cell 4 clamped; s changes in place."""
-    t, event = 0.0, 0
+    bound = np.maximum(rates(x), rates(s))
     while True:
         counter = np.array([event, plane, tick & 0xFFFFFFFF, tick >> 32], np.uint32)
         a, b, c, d = (int(w) for w in threefry(*counter, *cells.key))
-        wait = -np.log((a + 0.5) / 2**32) / np.sum(1 / UNEQUAL)
+        wait = -np.log((a + 0.5) / 2**32) / np.sum(bound if arrhenius else 1 / tau)
         x = s + (x - s) * np.exp(-min(wait, cells.dt - t) / cells.tau_syn)
-        t, event = t + wait, event + 1
+        t, event, u = t + wait, event + 1, (d + 0.5) / 2**32
         if t >= cells.dt:
             return x
-        i, part = divmod((((b << 32) + c) * 5) >> 32, 1 << 32)
-        i = i if part / 2**32 < cells.clocks.keep[i] else cells.clocks.other[i]
-        if i != 4:
-            s[i] = 1 if (d + 0.5) / 2**32 < 1 / (1 + np.exp(-2 * (FRUSTRATED["h"][i] + FRUSTRATED["J"][i] @ x))) else -1
+        if arrhenius:
+            part = ((b << 20) + (c >> 12) + 0.5) / 2**52
+            i = int(np.searchsorted(np.cumsum(bound), part * bound.sum(), side="right"))
+            flips = u * bound[i] < rates(x)[i]
+        else:
+            i, part = divmod((((b << 32) + c) * len(h)) >> 32, 1 << 32)
+            i = i if part / 2**32 < cells.clocks.keep[i] else int(cells.clocks.other[i])
+            flips = free[i] and (u < 1 / (1 + np.exp(-2 * (h[i] + J[i] @ x)))) != (s[i] > 0)
+        s[i] = -s[i] if flips else s[i]
+        changed = (np.arange(len(h)) == i) | (flips & (J[:, i] != 0))
+        bound = np.where(changed, np.maximum(rates(x), rates(s)), bound)
+
+
+@KINETICS
+@pytest.mark.parametrize(("n", "degree"), [(9, 2), (6, 5)])
+@pytest.mark.parametrize(("delay", "length"), [(0.4, 3), (0.03, 20)])
+def test_a_tick_is_the_list_of_events_that_its_words_say(delay: float, length: float, n: int, degree: int, kinetics: str) -> None:
+    """Three ticks about 2^32, spins exactly and x to 1e-12, against a loop over events that keeps no fields.
+
+    With the shorter delay a tick is so long in tau_syn that lags get new origins of time within it.
+    """
+    q = graph(n, degree, 5)
+    cells = Cells(**q, blocks=1, kinetics=kinetics, seed=6, tau_syn=delay * TAU, dt=length * TAU)
+    first = cells.tick = (1 << 32) - 1
+    cells.run(3)
+    for plane in (0, 41):
+        s, x = -np.ones(n), -np.ones(n)
+        s[list(q["fixed"])] = list(q["fixed"].values())
+        for tick in range(first, first + 3):
+            x = by_the_list(q, cells, plane, tick, s, x)
+        assert np.array_equal(cells.spins()[plane], s)
+        assert np.allclose(cells.bank.x[plane], x, rtol=0, atol=1e-12)
 
 
 def test_synapses_too_fast_to_matter_leave_the_path_of_glauber_cells_as_it_is() -> None:

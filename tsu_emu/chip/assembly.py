@@ -56,7 +56,7 @@ def is_deferred(config: ChipConfig) -> bool:
 
 def make_array(config: ChipConfig, topology: Topology, plant: Plant, state: S.ChipState) -> arrays.Array:
     """The array of a configuration's kind of cells."""
-    common = config, topology, state, plant.floating
+    common = config, topology, state, arrays.Defects(plant.dead_mask, plant.dead_value, plant.floating)
     clocked = config, topology, plant.die, state, arrays.Fields(plant.doubled, plant.bias, plant.base), plant.floating
     match config.cell:
         case Pbit(noise=noise):

@@ -18,6 +18,7 @@ from tsu_emu.analog.dead import dead_cells, masks_of
 from tsu_emu.chip import link
 from tsu_emu.chip.assembly import assemble
 from tsu_emu.chip.firmware import Firmware, FirmwareBus
+from tsu_emu.chip.machine import Plant
 from tsu_emu.chip.motion import Motion
 from tsu_emu.chip.windows import WindowPort
 from tsu_emu.config import ChipConfig
@@ -49,12 +50,18 @@ class Chip:
         parts = assemble(config, firmware is not None, threads)
         self.capabilities, self.state, self._plant = parts.capabilities, parts.state, parts.plant
         self.parameters, self.surroundings, self.converters = parts.parameters, parts.surroundings, parts.converters
+        self.array = parts.array
         self._motion = Motion(parts.plant, parts.state, parts.parameters, parts.array, parts.converters, self._step_firmware)
         self._windows = WindowPort(parts.plant, parts.state, parts.parameters)
         plant = parts.plant
         self._bus_side = (parts.state.core, plant.rules, plant.windows, plant.timing)
         if firmware is not None:
             parts.state.events[S.EVENT_FIRMWARE] = 0
+
+    @property
+    def plant(self) -> Plant:
+        """What the chip's life does not change, and the fields of clocked p-bits."""
+        return self._plant
 
     @property
     def between_calls(self) -> Callable[[], None]:

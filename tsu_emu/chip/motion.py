@@ -63,18 +63,20 @@ class Motion:
             time[S.OWED] = 0
             self._array.live(first, count)
 
-    def _temperatures(self) -> NDArray[np.float64]:
-        """(planes,) noise temperature of each plane."""
+    def _take_temperatures(self) -> None:
+        """The noise temperature of each plane."""
         p, s = self._plant, self._state
         t = machine.noise_temperature(p.die, p.temperature, p.tdac_floor, int(s.registers[W.TDAC]))
-        return t * (s.plane_temp / 4096.0)
+        s.temperature[:] = t * (s.plane_temp / 4096.0)
 
     def _take(self) -> None:
         """A sweep of a deferred array begins: it takes clamps and temperatures."""
         p, s = self._plant, self._state
         machine.take_clamps(s.clamp_mask, s.clamp_value, s.clamp_mask_next, s.clamp_value_next, p.dead_mask, p.dead_value)
+        np.copyto(s.pin, s.pin_next)
         s.time[S.TAKEN_TDAC] = s.registers[W.TDAC]
-        self._array.take(self._temperatures())
+        self._take_temperatures()
+        self._array.take()
 
     def _act(self, action: int) -> None:
         """What the sequencer asks of the array at NOW."""

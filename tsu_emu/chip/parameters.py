@@ -170,27 +170,37 @@ class Parameters:
         if self._state.time[S.STALE]:
             self.evaluate()
 
-    def evaluate(self) -> None:
-        """Fields as of NOW, slow effects as of the state's epoch."""
-        now, epoch = int(self._state.time[S.NOW]), max(int(self._state.time[S.EPOCH]), 0)
-        age = float(self._state.core["heat"][0, S.AGE])
+    def _when(self) -> tuple[int, float, float]:
+        """(the state's epoch, effective age in s, die temperature over that at which parameters are stated, K)."""
         warmer = self._surroundings.die_k() - self._config.thermal.reference_k if self.slow else 0.0
+        return max(int(self._state.time[S.EPOCH]), 0), float(self._state.core["heat"][0, S.AGE]), warmer
+
+    def made(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """(J, h, alpha, delta) of `Array.place` as of NOW, slow effects as of the state's epoch; the state stays as it is."""
+        now, (epoch, age, warmer) = int(self._state.time[S.NOW]), self._when()
         droop = self._droop(epoch, warmer)
         supply = self._surroundings.supply_gain(epoch) if self.slow else 1.0
         levels = self._levels(epoch)
         out = []
         for bank in (COUPLING_BANK, BIAS_BANK):
-            values = np.empty(len(self._volts[bank]))
+            volts = self._volts[bank]
+            if not self.general:
+                outputs(self._banks[bank], as_stuck(self.stuck[bank], self._codes[bank], 0, self._banks[bank].middle), 0, volts)
+            values = np.empty(len(volts))
             factor = supply * droop * (1.0 + self._dacs[bank].gain_tc_per_k * warmer)
-            outputs_now(self._volts[bank], *self._kicks[bank], now, self._tau[bank] or 1.0, levels[bank], factor, values)
+            outputs_now(volts, *self._kicks[bank], now, self._tau[bank] or 1.0, levels[bank], factor, values)
             out.append(values)
         J, h = out
         scale_couplings(self._die.kappa, self._gain.at(epoch, age), J)
         if not self._quiet:
             J, h = self._heard(J, h)
         delta = self._die.delta + (self._offset.at(epoch, age) + self._config.cell.offset_tc_kt_per_k * warmer)
-        self._array.place(J, h, self._die.alpha * (1.0 + self._slope.at(epoch, age)), delta)
-        t = self._config.temperature
+        return J, h, self._die.alpha * (1.0 + self._slope.at(epoch, age)), delta
+
+    def evaluate(self) -> None:
+        """The array gets its parameters as of NOW."""
+        self._array.place(*self.made())
+        (epoch, age, warmer), now, t = self._when(), int(self._state.time[S.NOW]), self._config.temperature
         self._plant.temperature[0] = (1.0 + float(self._warmth.at(epoch, age)[0])) * (1.0 + t.dac.gain_tc_per_k * warmer)
         self._plant.temperature[1] = t.tc_per_k * warmer
         self._state.time[S.EVALUATED_AT] = now
@@ -229,6 +239,11 @@ class Parameters:
         return self._level_errors
 
     # The bench and the converters
+
+    @property
+    def drifts(self) -> dict[str, Drifting]:
+        """What drifts, by name."""
+        return {"offset": self._offset, "slope": self._slope, "coupling": self._gain, "temperature": self._warmth}
 
     def elements(self, bank: int) -> int:
         """DACs of a bank."""

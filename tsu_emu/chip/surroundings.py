@@ -22,7 +22,7 @@ SENSOR_STEP_K = 1 / 64
 class Surroundings:
     """Heat and supply of one chip. What the lab sets lies in CORE.lab.
 
-    epoch_s : length of an epoch, s
+    epoch_s : length of an epoch, s; sensor_offset_k : error of this die's sensor, K
     """
 
     def __init__(self, config: ChipConfig, state: S.ChipState) -> None:
@@ -32,14 +32,16 @@ class Surroundings:
         seed = config.seeds
         key = np.array([seed.run & 0xFFFFFFFF, seed.run >> 32, Stream.SUPPLY, 0], np.uint32)
         self._noise = Ou(key, 1, config.supply.noise_tau_s / self.epoch_s) if config.supply.noise_rms_v else None
-        self._offset_k = config.thermal.sensor_offset_sigma_k * normals(np.uint64(seed.die), int(Stream.SENSOR), 0, 1, 1, 0)[0, 0]
+        self.sensor_offset_k = (
+            config.thermal.sensor_offset_sigma_k * normals(np.uint64(seed.die), int(Stream.SENSOR), 0, 1, 1, 0)[0, 0]
+        )
         e = config.energy
         self._joules = 1e-18 * np.array([e.update_aj, e.read_aj, e.write_aj, e.conversion_aj], np.float64)
         lab, heat = state.core["lab"][0], state.core["heat"][0]
         lab[S.AMBIENT_K], lab[S.SUPPLY_V] = config.thermal.ambient_k, config.supply.nominal_v
         heat[S.LAG], heat[S.POWER] = config.thermal.ambient_k, config.energy.standby_w
 
-    def _heat_at(self, epoch: int) -> NDArray[np.float64]:
+    def heat_at(self, epoch: int) -> NDArray[np.float64]:
         """(HEAT_SLOTS,) at an epoch not before the state's; what was spent since then is taken as spent in its first epoch."""
         core = self._state.core[0]
         since = max(int(self._state.time[S.EPOCH]), 0)
@@ -52,7 +54,7 @@ class Surroundings:
     def roll(self, epoch: int) -> None:
         """The state's slow quantities are those of an epoch not before its own."""
         if epoch > max(int(self._state.time[S.EPOCH]), 0):
-            self._state.core["heat"][0] = self._heat_at(epoch)
+            self._state.core["heat"][0] = self.heat_at(epoch)
             self._state.core["counts_rolled"][0] = self._state.core["counts"][0]
         self._state.time[S.EPOCH] = epoch
 
@@ -83,5 +85,5 @@ class Surroundings:
         epoch, seed, noise = cycle // self._epoch_cycles, self._config.seeds.run, 0.0
         if self._config.thermal.sensor_noise_k:
             noise = float(normals(np.uint64(seed), int(Stream.SENSOR), epoch & 0xFFFFFFFF, 1, 1, epoch >> 32)[0, 0])
-        shown = float(self._heat_at(epoch)[S.LAG]) + self._offset_k + self._config.thermal.sensor_noise_k * noise
+        shown = float(self.heat_at(epoch)[S.LAG]) + self.sensor_offset_k + self._config.thermal.sensor_noise_k * noise
         return min(max(round(shown / SENSOR_STEP_K), 0), 0xFFFF)

@@ -4,8 +4,8 @@ Clocked p-bits with ideal noise are moved by the compiled loop itself (`machine`
 """
 
 from tsu_emu.chip.arrays.analog import Gaussians, Langevins, Mixtures
-from tsu_emu.chip.arrays.base import Array
+from tsu_emu.chip.arrays.base import Array, Defects
 from tsu_emu.chip.arrays.clocked import Clocked, Fields, Sourced
 from tsu_emu.chip.arrays.discrete import Asynchronous, Pdits
 
-__all__ = ["Array", "Asynchronous", "Clocked", "Fields", "Gaussians", "Langevins", "Mixtures", "Pdits", "Sourced"]
+__all__ = ["Array", "Asynchronous", "Clocked", "Defects", "Fields", "Gaussians", "Langevins", "Mixtures", "Pdits", "Sourced"]

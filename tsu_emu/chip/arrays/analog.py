@@ -25,26 +25,24 @@ class _Analog(Deferred):
     def __init__(self, range_: float, *common: Any) -> None:
         super().__init__(*common)
         self._range = range_
-        self._held = np.zeros((self._planes, self._cells), np.bool_)
 
-    def take(self, temperature: Floats) -> None:
-        """Temperatures and pins; clamped cells of enabled planes take their value."""
-        super().take(temperature)
+    def take(self) -> None:
+        """Clamped cells of enabled planes take their value, stuck ones an end of the range."""
         s = self._state
-        np.copyto(s.pin, s.pin_next)
-        self._held = per_plane(s.clamp_mask, self._planes)
         on = np.zeros(self._planes, np.bool_)
         on[self._enabled] = True
-        pins = s.pin * (self._range / PIN_STEPS)
-        driven = self._held & on[:, None]
+        stuck = np.where(self._defects.dead_value > 0, self._range, -self._range)
+        pins = np.where(self._defects.dead_mask > 0, stuck, s.pin * (self._range / PIN_STEPS))
+        driven = per_plane(s.clamp_mask, self._planes) & on[:, None]
         s.value[:, : self._cells][driven] = pins[driven]
 
     def _groups(self) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
         """Enabled planes by which cells are held in them."""
         planes = self._enabled
-        if not self._held[planes].any():
+        held = per_plane(self._state.clamp_mask, self._planes)[planes]
+        if not held.any():
             return [(np.zeros(self._cells, np.bool_), planes)]
-        rows, group = np.unique(self._held[planes], axis=0, return_inverse=True)
+        rows, group = np.unique(held, axis=0, return_inverse=True)
         return [(rows[k], planes[group.ravel() == k]) for k in range(len(rows))]
 
     def values(self) -> Floats:
@@ -66,7 +64,7 @@ class Gaussians(_Analog):
         super().__init__(cell.range, *common)
         self._order, self._quality = (2, cell.quality) if cell.quality else (1, 1.0)
         self._ticks = self._tick_s / cell.tau_s
-        self._stiff = _stiffness(self._config, cell.stiffness_sigma, self._cells, 0)
+        self.stiffness = _stiffness(self._config, cell.stiffness_sigma, self._cells, 0)
         self._drive, self._matrix = np.zeros(self._cells), np.zeros((self._cells, self._cells))
         self._propagators: dict[bytes, gaussian.Propagator | None] = {}
         self._key = key_of(self._config.seeds.run, Stream.GAUSSIAN)
@@ -77,7 +75,7 @@ class Gaussians(_Analog):
         terms = h.reshape(self._cells, 2)
         self._drive = np.where(self._floating, 0.0, terms[:, 0] + delta)
         t = self._topology
-        self._matrix = gaussian.stiffness_matrix(terms[:, 1] * self._stiff, t.row, t.source, self._J)
+        self._matrix = gaussian.stiffness_matrix(terms[:, 1] * self.stiffness, t.row, t.source, self._J)
         self._propagators.clear()
 
     def _propagator(self, held: NDArray[np.bool_]) -> gaussian.Propagator | None:
@@ -116,9 +114,11 @@ class Mixtures(_Analog):
     def __init__(self, cell: Mixture, *common: Any) -> None:
         super().__init__(cell.range, *common)
         self._modes = cell.modes
-        stiffness = cell.stiffness * _stiffness(self._config, cell.stiffness_sigma, self._cells, 0)
+        self.stiffness = _stiffness(self._config, cell.stiffness_sigma, self._cells, 0)
         empty = np.zeros((self._cells, cell.modes))
-        self._law = mixture.Mixture(empty, empty, stiffness, self._tick_s / cell.tau_s, self._tick_s / cell.mode_tau_s)
+        self._law = mixture.Mixture(
+            empty, empty, cell.stiffness * self.stiffness, self._tick_s / cell.tau_s, self._tick_s / cell.mode_tau_s
+        )
         self._key = key_of(self._config.seeds.run, Stream.MODE)
 
     def place(self, J: Floats, h: Floats, alpha: Floats, delta: Floats) -> None:
@@ -140,7 +140,7 @@ class Langevins(_Analog):
 
     def __init__(self, cell: Langevin, *common: Any) -> None:
         super().__init__(cell.range, *common)
-        self._spread = [_stiffness(self._config, cell.stiffness_sigma, self._cells, sub) for sub in (0, 1)]
+        self.stiffness = [_stiffness(self._config, cell.stiffness_sigma, self._cells, sub) for sub in (0, 1)]
         zero = np.zeros(self._cells)
         step = self._tick_s / (cell.substeps * cell.tau_s)
         self._law = langevin.Quartic(zero, zero, zero, zero, cell.rail, cell.substeps, step)
@@ -151,7 +151,7 @@ class Langevins(_Analog):
         self._place_couplings(J, alpha)
         force, a, c, b = (np.ascontiguousarray(term) for term in h.reshape(self._cells, 4).T)
         force = np.where(self._floating, 0.0, force + delta)
-        self._law = self._law._replace(h=force, a=a * self._spread[0], c=c, b=b * self._spread[1])
+        self._law = self._law._replace(h=force, a=a * self.stiffness[0], c=c, b=b * self.stiffness[1])
 
     def live(self, first: int, count: int) -> None:
         """So many ticks."""

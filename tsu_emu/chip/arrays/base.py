@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,13 @@ class Array(Protocol):
 
     place : new parameters: J (couplers,), h (bias terms,), kT; alpha (cells or 1,) slopes, delta (cells, states or 1,) offsets,
         kT
-    take : a sweep begins, its clamps and planes are in the state; temperature (planes,) of each plane
+    take : a sweep begins; what it takes is in the state: clamps, pins, planes, temperature of each plane
     live : the sweeps first .. first + count - 1 happen
     values : (planes, cells) live analog values in units of the readout range
     """
 
     def place(self, J: Floats, h: Floats, alpha: Floats, delta: Floats) -> None: ...
-    def take(self, temperature: Floats) -> None: ...
+    def take(self) -> None: ...
     def live(self, first: int, count: int) -> None: ...
     def values(self) -> Floats: ...
 
@@ -51,25 +51,35 @@ def per_plane(words: NDArray[np.uint64], planes: int) -> NDArray[np.bool_]:
     return (words[k // 64] >> (k % 64).astype(np.uint64)[:, None] & np.uint64(1)).astype(np.bool_)
 
 
+class Defects(NamedTuple):
+    """Cells that do not work: dead_mask, dead_value (cells,) uint64, stuck in all planes, and where; floating (cells,) bool."""
+
+    dead_mask: NDArray[np.uint64]
+    dead_value: NDArray[np.uint64]
+    floating: NDArray[np.bool_]
+
+
 class Deferred:
     """What deferred arrays have in common."""
 
-    def __init__(self, config: ChipConfig, topology: Topology, state: S.ChipState, floating: NDArray[np.bool_]) -> None:
-        self._config, self._topology, self._state, self._floating = config, topology, state, floating
+    def __init__(self, config: ChipConfig, topology: Topology, state: S.ChipState, defects: Defects) -> None:
+        self._config, self._topology, self._state = config, topology, state
+        self._defects, self._floating = defects, defects.floating
         self._planes, self._cells = state.plane_temp.size, len(topology.order)
-        self._J, self._temperature = np.zeros(len(topology.source)), np.ones(self._planes)
-        self._hears_nothing = np.repeat(floating, np.diff(topology.row))
+        self._J = np.zeros(len(topology.source))
         self._tick_s = config.timing.colour / config.clock.hz
 
     def _place_couplings(self, J: Floats, alpha: Floats) -> None:
         sloped(self._topology.row, alpha, J, self._J)
         if self._floating.any():
-            self._hears_nothing = np.repeat(self._floating, np.diff(self._topology.row))
-            self._J[self._hears_nothing] = 0.0
+            self._J[np.repeat(self._floating, np.diff(self._topology.row))] = 0.0
 
-    def take(self, temperature: Floats) -> None:
-        """Temperatures of the sweeps to come."""
-        self._temperature = temperature
+    def take(self) -> None:
+        """Nothing to do at the start of a sweep, unless a kind says so."""
+
+    @property
+    def _temperature(self) -> Floats:
+        return self._state.temperature
 
     @property
     def _enabled(self) -> NDArray[np.int64]:

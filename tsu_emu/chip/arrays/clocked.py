@@ -44,7 +44,7 @@ class Clocked:
         place_fields(self._die, self._scales, self._topology.row, alpha, delta, J, h, *self._fields)
         silence(self._topology.row, self._floating, *self._fields)
 
-    def take(self, temperature: Floats) -> None:
+    def take(self) -> None:
         """Nothing: the compiled loop takes its inputs itself."""
 
     def live(self, first: int, count: int) -> None:
@@ -89,9 +89,9 @@ class Sourced(Clocked):
             self._state.lfsr[:] = lfsr_start(self._lfsr, cells, key_of(run, Stream.LFSR))
             self._bits = lfsr_bits(self._lfsr, cells, self._state.plane_temp.size)
 
-    def take(self, temperature: Floats) -> None:
+    def take(self) -> None:
         """Slopes of the planes."""
-        slopes_of(self._state.slope, self._die.scale, 1.0, temperature * 4096.0)
+        slopes_of(self._state.slope, self._die.scale, 1.0, self._state.temperature * 4096.0)
 
     def live(self, first: int, count: int) -> None:
         """So many sweeps."""

@@ -17,7 +17,7 @@ from tsu_emu.noise.streams import Stream
 
 
 class Asynchronous(Deferred):
-    """p-bits that flip by themselves."""
+    """p-bits that flip by themselves; `clocks` are their time constants."""
 
     def __init__(self, cell: AsynchronousPbit, *common: Any) -> None:
         super().__init__(*common)
@@ -26,7 +26,7 @@ class Asynchronous(Deferred):
         if cell.ln_tau_sigma:
             white = normals(np.uint64(config.seeds.die), int(Stream.CELL), 0, self._cells, 1, 0)[:, 0]
             spread = cell.ln_tau_sigma * white
-        self._clocks = clocks_of(cell.tau_s * np.array([exponential(x) for x in spread]))
+        self.clocks = clocks_of(cell.tau_s * np.array([exponential(x) for x in spread]))
         self._net = async_pbit.network_of(self._topology.row, self._topology.source)
         self._kinetics = async_pbit.GLAUBER if cell.kinetics == "glauber" else async_pbit.ARRHENIUS
         self._synapse_s, self._h = cell.synapse_s, np.zeros(self._cells)
@@ -45,7 +45,7 @@ class Asynchronous(Deferred):
             self._net,
             self._J,
             self._h,
-            self._clocks,
+            self.clocks,
             self._synapse_s,
             self._kinetics,
             bank,
@@ -63,7 +63,6 @@ class Pdits(Deferred):
         super().__init__(*common)
         self._states, self._h = cell.states, np.zeros(self._cells * cell.states)
         self._key, self._scan_key = (key_of(self._config.seeds.run, s) for s in (Stream.PDIT, Stream.SCAN))
-        self._pinned = np.zeros((self._planes, self._cells), np.uint8)
 
     def place(self, J: Floats, h: Floats, alpha: Floats, delta: Floats) -> None:
         """Couplings and the biases of every state."""
@@ -71,16 +70,11 @@ class Pdits(Deferred):
         slopes = np.repeat(np.broadcast_to(alpha, self._cells), self._states)
         self._h = np.where(np.repeat(self._floating, self._states), 0.0, slopes * (h + delta))
 
-    def take(self, temperature: Floats) -> None:
-        """Temperatures and pins; cells stuck down are in state 0, cells stuck up in the last."""
-        super().take(temperature)
-        s = self._state
-        np.copyto(s.pin, s.pin_next)
-        self._pinned = np.where(s.pin < 0, 0, np.minimum(s.pin, self._states - 1)).astype(np.uint8)
-
     def live(self, first: int, count: int) -> None:
-        """So many sweeps, in the scan order that the sequencer took."""
+        """So many sweeps, in the scan order that the sequencer took; cells stuck up are in the last state."""
         s, t = self._state, self._topology
         phases = scan_phases(s, t, first, count, self._scan_key)
-        bank = pdit.Bank(s.state, s.clamp_mask, self._pinned, s.enabled, self._temperature)
+        stuck = np.where(self._defects.dead_value > 0, self._states - 1, 0)
+        pinned = np.where(self._defects.dead_mask > 0, stuck, s.pin).astype(np.uint8)
+        bank = pdit.Bank(s.state, s.clamp_mask, pinned, s.enabled, self._temperature)
         pdit.sweep((t.order, t.row, t.source), self._J, self._h, bank, t.phase, phases, first, self._key)

@@ -1,0 +1,125 @@
+"""The oracle door: faults, ground truth and the state's digest. Only the emulator has it; tests and tools ask it, apps never do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsu_contract.bench import FAULTS, POSITIONS, Arguments
+from tsu_contract.errors import Code, fail
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, access_table, register
+from tsu_emu import state as S
+from tsu_emu.bench.door import Answer, Door, Verb
+from tsu_emu.bench.truth import Truth
+from tsu_emu.chip import Chip
+from tsu_emu.digital import words as W
+
+COUNT_MAX = (1 << 31) - 1
+FAULT_KEYS = ("kind", *dict.fromkeys(key for keys in FAULTS.values() for key in keys))
+CONSTANT = ("SYS.ID", "SYS.MAP_HASH", "TEMP.SENSOR")
+"""Registers without storage, beside counters and capabilities."""
+
+
+class Oracle(Door):
+    """The oracle of one chip."""
+
+    def __init__(self, chip: Chip) -> None:
+        verbs = {
+            "identify": Verb(self._identify),
+            "inject": Verb(self._inject, FAULT_KEYS),
+            "list": Verb(lambda _: self._list()),
+            "clear": Verb(self._clear, ("fault",)),
+            "upset": Verb(self._upset, ("address", "bits")),
+            "truth": Verb(self._tell, ("name", "element")),
+            "digest": Verb(lambda _: Answer({"digest": S.digest(chip.state)})),
+        }
+        super().__init__(chip, verbs)
+        self._truth, self._faults = Truth(chip), chip.state.core["faults"][0]
+
+    def _identify(self, _: Arguments) -> Answer:
+        kinds = {kind: list(keys) for kind, keys in FAULTS.items()}
+        return Answer({"door": "oracle", "name": self._chip.config.name, "faults": kinds, "truths": list(self._truth.names)})
+
+    # Faults
+
+    def _row(self, given: Arguments) -> tuple[int, int, int, int]:
+        """A row of CORE.faults."""
+        chip, kind = self._chip, given.word("kind", list(FAULTS))
+        given.only(("kind", *FAULTS[kind]))
+        match kind:
+            case "stuck-cell":
+                cell = given.integer("cell", 0, chip.capabilities.cells - 1)
+                return S.STUCK_CELL, cell, POSITIONS.index(given.word("at", POSITIONS)), 0
+            case "stuck-coupling-bit" | "stuck-bias-bit":
+                bank, key = (0, "coupler") if kind == "stuck-coupling-bit" else (1, "term")
+                bits = (chip.config.coupling.dac.bits, chip.config.bias.dac.bits)[bank]
+                element, bit = given.integer(key, 0, chip.parameters.elements(bank) - 1), given.integer("bit", 0, bits - 1)
+                return (S.STUCK_COUPLING_BIT, S.STUCK_BIAS_BIT)[bank], element, bit, given.integer("at", 0, 1)
+            case "dead-adc":
+                return S.DEAD_ADC, given.integer("converter", 0, chip.config.adc.count - 1), 0, 0
+            case "bus-error":
+                address = given.integer("address", 0, 0xFFFFFFFF)
+                self._check_mapped(address)
+                return S.BUS_ERROR, address, given.integer("accesses", 1, COUNT_MAX), 0
+            case _:
+                events = given.integer("events", 1, register("IRQ.ENABLE").mask("rw"))
+                return S.DROPPED_IRQ, events, given.integer("count", 1, COUNT_MAX), 0
+
+    def _check_mapped(self, address: int) -> None:
+        """Whether there is a register or a populated word of a window."""
+        if address < REGISTER_SPACE:
+            mapped = access_table().decode[address >> 2] >= 0
+        else:
+            mapped = (address % WINDOW_STRIDE) // 4 < self._chip.plant.windows.words[address // WINDOW_STRIDE]
+        if address % 4 or not mapped:
+            raise fail(Code.UNMAPPED, f"address = {address:#010x}; no word of this chip is there", None, address, "address")
+
+    def _inject(self, given: Arguments) -> Answer:
+        row, free = self._row(given), np.flatnonzero(self._faults[:, 0] == S.NO_FAULT)
+        if not free.size:
+            raise fail(Code.OUT_OF_RANGE, f"the chip has {S.FAULTS} faults, and can have no more at once; clear some")
+        self._faults[free[0]] = row
+        self._chip.faults_changed()
+        return Answer({"fault": int(free[0])})
+
+    def _list(self) -> Answer:
+        at = np.flatnonzero(self._faults[:, 0] != S.NO_FAULT)
+        return Answer({}, {"faults": np.column_stack((at, self._faults[at]))})
+
+    def _clear(self, given: Arguments) -> Answer:
+        """One fault, or all."""
+        if given.given("fault"):
+            number = given.integer("fault", 0, S.FAULTS - 1)
+            if self._faults[number, 0] == S.NO_FAULT:
+                raise fail(Code.OUT_OF_RANGE, f"fault = {number}; there is no such fault now", field="fault")
+            self._faults[number] = 0
+        else:
+            self._faults[:] = 0
+        self._chip.faults_changed()
+        return self._list()
+
+    def _upset(self, given: Arguments) -> Answer:
+        """Bits of a register's flip-flops turn over now, and have no further effect of their own, as a write would."""
+        address = given.integer("address", 0, REGISTER_SPACE - 1)
+        self._check_mapped(address)
+        table, rules = access_table(), self._chip.plant.rules
+        word = int(table.decode[address >> 2])
+        name, rule = table.names[table.register[word]], rules.words[word]
+        stored = 0 if name.startswith("CAP.") or name in CONSTANT or rule["latch"] else int(rule["write"] | rule["w1c"])
+        if name in W_STATUS:
+            stored = int(rule["read"])
+        bits = given.integer("bits", 1, 0xFFFFFFFF)
+        if bits & ~stored or not rule["read"]:
+            raise fail(Code.RESERVED_BITS, f"bits = {bits:#x}; {name} keeps {stored:#x}", None, address, "bits")
+        value = int(self._chip.state.registers[word]) ^ bits
+        for _, low, mask, least, most in rules.ranges[rules.ranges[:, 0] == word]:
+            if not least <= (value & int(mask)) >> int(low) <= most:
+                message = f"bits = {bits:#x}: {name} would be {value:#x}; hardware for {least} to {most} cannot be told what then happens"
+                raise fail(Code.OUT_OF_RANGE, message, None, address, "bits")
+        self._chip.state.registers[word] = value
+        return Answer({"value": value})
+
+    # Truth
+
+    def _tell(self, given: Arguments) -> Answer:
+        name = given.word("name", self._truth.names)
+        return Answer({}, {name: self._truth.of(name, given)})
