@@ -121,11 +121,14 @@ class Arguments:
     """A request's body, asked for by key: every value has a type and a range, and what is wrong names its key (bus layer)."""
 
     def __init__(self, body: dict[str, Any], keys: Sequence[str]) -> None:
-        """ProtocolError if the body has another key than these."""
         self._body = body
-        for key in body:
+        self.only(keys)
+
+    def only(self, keys: Sequence[str]) -> None:
+        """ProtocolError if the body has another key than these."""
+        for key in self._body:
             if key not in keys:
-                raise fail(Code.BAD_OPERATION, f"no such value as {key!r}; {_listed(keys)} expected", field=key)
+                raise fail(Code.BAD_OPERATION, f"{key!r} is no value of this request; {_listed(keys)} expected", field=key)
 
     def given(self, key: str) -> bool:
         """Whether the body has a value for a key."""

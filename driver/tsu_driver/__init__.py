@@ -12,9 +12,11 @@ from tsu_contract.program import Instruction, Opcode
 from tsu_contract.wire import Interrupt
 from tsu_driver._version import __version__
 from tsu_driver.batch import Batch, Outcome, Ticket
+from tsu_driver.converters import Capture
 from tsu_driver.correlator import Correlations
 from tsu_driver.couplings import Programmed, Quantised, quantise
 from tsu_driver.device import Chip
+from tsu_driver.energy import Energy
 from tsu_driver.errors import ChipFault, HostError, LinkError, LinkTimeout, TsuError
 from tsu_driver.links import Link, ZmqLink
 from tsu_driver.opening import open
@@ -25,9 +27,11 @@ from tsu_driver.topology import Topology
 __all__ = [
     "Batch",
     "Capabilities",
+    "Capture",
     "Chip",
     "ChipFault",
     "Correlations",
+    "Energy",
     "HostError",
     "Instruction",
     "Interrupt",

@@ -3,146 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
-from html import escape
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tsu_contract.capabilities import LSB_SCALE, Capabilities
+from tsu_contract.capabilities import LSB_SCALE
 from tsu_contract.program import Instruction, Opcode
 from tsu_driver import correlator, couplings, sampling
-from tsu_driver.batch import Batch, Outcome
-from tsu_driver.boot import await_ready, read_capabilities
-from tsu_driver.bus import Bus
+from tsu_driver.batch import Outcome
 from tsu_driver.clamps import Clamps
+from tsu_driver.connection import Connection
+from tsu_driver.converters import Capture, Converters
 from tsu_driver.correlator import Correlations
 from tsu_driver.couplings import Programmed, Quantised
+from tsu_driver.energy import Energy, read_energy
 from tsu_driver.links import Link
-from tsu_driver.names import FieldValue, integer
+from tsu_driver.names import integer
 from tsu_driver.planes import ENABLE, Planes, enable, planes_in, set_multipliers, set_scan_order
 from tsu_driver.runner import Runner, RunResult, schedule_programs
 from tsu_driver.schedules import Schedule, temperature_codes
-from tsu_driver.session import InterruptLog, Session, Stats
-from tsu_driver.topology import Topology
+
+SENSOR_STEPS = 64
+"""Steps of TEMP.SENSOR in a kelvin."""
 
 
-class Chip:
-    """A thermodynamic sampling unit: cells with spins -1 and +1, in planes that share couplings and biases.
+class Chip(Connection):
+    """A thermodynamic sampling unit: cells of one kind, in planes that share couplings and biases.
 
     Made by `tsu_driver.open`; a context manager. Not for several threads, and for one host at a time: what was written
     to the chip is remembered here and not read again.
-
-    capabilities : what the chip says of itself
     """
 
     def __init__(self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None) -> None:
-        """Say HELLO over `link`, wait for the boot firmware, read the capabilities; `close` calls `closed` last."""
-        self._closed = closed
-        self._session = Session(link, timeout_s)
-        try:
-            await_ready(self._session)
-            self.capabilities: Capabilities = read_capabilities(self._session)
-        except BaseException:
-            self._session.close()
-            raise
-        self._bus = Bus(self._session, self.capabilities)
+        """As `Connection`."""
+        super().__init__(link, timeout_s=timeout_s, closed=closed)
         self._runner = Runner(self._bus)
         self._clamps = Clamps(self._bus)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the session, and the private emulator if there is one. May be called again."""
-        self._session.close()
-        closed, self._closed = self._closed, None
-        if closed is not None:
-            closed()
-
-    def __repr__(self) -> str:
-        c = self.capabilities
-        size = f"{c.cells} cells, {c.couplers} couplers, {c.planes} planes"
-        return f"<Chip {self.name}: {size}, {c.clock_hz / 1e6:g} MHz>"
-
-    def _repr_html_(self) -> str:
-        c = self.capabilities
-        rows = {"cells": c.cells, "couplers": c.couplers, "planes": c.planes, "clock": f"{c.clock_hz / 1e6:g} MHz"}
-        cells = "".join(f"<tr><td>{key}</td><td>{value}</td></tr>" for key, value in rows.items())
-        return f"<b>{escape(self.name)}</b><table>{cells}</table>"
-
-    # What is known without asking the chip
-
-    @property
-    def name(self) -> str:
-        """The chip's name, as its daemon gives it."""
-        return self._session.name
-
-    @property
-    def timeout_s(self) -> float:
-        """How long a reply may take, in seconds; may be set."""
-        return self._session.timeout_s
-
-    @timeout_s.setter
-    def timeout_s(self, seconds: float) -> None:
-        self._session.timeout_s = seconds
-
-    @property
-    def time_cycles(self) -> int:
-        """Chip time at the end of the last message, in cycles since power-on."""
-        return self._session.time
-
-    @property
-    def seconds(self) -> float:
-        """`time_cycles` in seconds of chip time."""
-        return self._bus.seconds(self._session.time)
-
-    @property
-    def interrupts(self) -> InterruptLog:
-        """Interrupt events that came with replies and have not been drained."""
-        return self._session.interrupts
-
-    @property
-    def stats(self) -> Stats:
-        """Messages and operations sent so far, counted up in place."""
-        return self._session.stats
-
-    @cached_property
-    def topology(self) -> Topology:
-        """Couplers, pairs, colours and positions; read from the chip once."""
-        return Topology.read(self._bus)
-
-    # Registers and windows
-
-    def batch(self) -> Batch:
-        """An empty batch of operations."""
-        return self._bus.batch()
-
-    def read_register(self, path: str, index: int = 0) -> int:
-        """Value of a register (64-bit counters whole), or of a field: `read_register("SEQ.STATUS.STATE")`."""
-        return self._bus.read_register(path, index)
-
-    def write_register(self, path: str, value: FieldValue | None = None, index: int = 0, **fields: FieldValue) -> None:
-        """Write a register as a word or by field names (others become 0), or one field by its path (others stay)."""
-        self._bus.write_register(path, value, index, **fields)
+        self._converters = Converters(self._bus, self._runner)
 
     # The problem
 
-    def program_couplings(self, J: Any, h: ArrayLike | None = None) -> Programmed:
+    def program_couplings(self, J: Any = None, h: ArrayLike | None = None) -> Programmed:
         """Write couplings and biases, in kT at T = 1, and wait until the DACs have settled.
 
         J : (cells, cells) array or scipy.sparse matrix, J[i, j] being what cell i hears of cell j (symmetric or not);
-            or an edge list (pairs (m, 2) int, values (m,)), each value going both ways. Couplers not named get 0.
-        h : (cells,) biases, None for 0
+            or an edge list (pairs (m, 2) int, values (m,)), each value going both ways. Couplers not named get 0; None: all.
+        h : (cells,) biases or, if a cell has several `terms`, (cells, terms); None for 0
         Values beyond the code range are clipped and counted; the others are rounded to the nearest code, half to even.
         HostError names a value that is not finite, on the diagonal, named twice in an edge list, or without a coupler.
         """
         return couplings.program(self._bus, self.topology, J, h)
+
+    def program_matrix(self, A: Any, h: ArrayLike | None = None) -> Programmed:
+        """Program gaussian cells with E = 1/2 x^T A x - h^T x at T = 1, so that x has mean A^-1 h and covariance T A^-1.
+
+        A : (cells, cells) symmetric positive definite, array or scipy.sparse matrix; the terms a are its diagonal, the couplings
+            the others with their sign turned
+        h : (cells,), None for 0
+        As `program_couplings`; HostError says why A is not such a matrix.
+        """
+        J, terms = couplings.gaussian_problem(self._bus, A, h)
+        return self.program_couplings(J, terms)
 
     def quantise_couplings(self, values: ArrayLike) -> Quantised:
         """Codes of coupling values in kT at T = 1, any shape; nothing is written."""
@@ -156,7 +78,8 @@ class Chip:
         """Pin cells from the next sweep on; other clamps stay.
 
         cells : (k,) cell numbers, each once
-        values : -1, +1 or bool, (k,) for all planes or (planes, k) in the order of `planes`
+        values : (k,) for all planes or (planes, k) in the order of `planes`. p-bits: -1, +1 or bool; pdits: states; analog cells:
+            values within the readout range, which go to the nearest of its 4096 steps
         planes : numbers, or the first n; None for all
         """
         self._clamps.set(cells, values, planes)
@@ -208,18 +131,29 @@ class Chip:
         programs = schedule_programs(steps, self.capabilities.program_words)
         results = [self._runner.execute(program) for program in programs]
         cycles = sum(r.cycles for r in results)
-        return RunResult(cycles, self._bus.seconds(cycles), sum(r.sweeps for r in results))
+        return RunResult(
+            cycles,
+            self._bus.seconds(cycles),
+            sum(r.sweeps for r in results),
+            sum(r.energy_j for r in results),
+            sum(r.physical_s for r in results),
+        )
 
-    def read(self) -> NDArray[np.int8]:
-        """(planes, cells) spins, -1 or +1, of all planes as they are now."""
-        return sampling.read_spins(self._bus, self._runner)
+    def read(self) -> NDArray[Any]:
+        """(planes, cells) of all planes as they are now: int8 spins, -1 or +1; uint8 states of pdits; float64 values of analog
+        cells, NaN in planes that are not enabled, for a scan converts enabled planes alone."""
+        return sampling.read_cells(self._bus, self._runner, sampling.view_of(self.capabilities))
 
-    def sample(self, n: int, every: int = 1, burn: int = 0) -> NDArray[np.int8]:
-        """(n, enabled planes, cells) spins, -1 or +1: after `burn` sweeps, n times `every` sweeps and a look.
+    def read_states(self) -> NDArray[np.uint8]:
+        """(planes, cells) states of pdits or modes of mixture cells as they are now; HostError for other kinds."""
+        return sampling.read_cells(self._bus, self._runner, sampling.state_view(self.capabilities))
+
+    def sample(self, n: int, every: int = 1, burn: int = 0) -> NDArray[Any]:
+        """(n, enabled planes, cells), typed as in `read`: after `burn` sweeps, n times `every` sweeps (ticks) and a look.
 
         Only enabled planes are in the result, in ascending order.
         """
-        return sampling.sample(self._bus, self._runner, n, every, burn)
+        return sampling.sample(self._bus, self._runner, sampling.view_of(self.capabilities), n, every, burn)
 
     def execute_program(self, program: Iterable[Instruction]) -> RunResult:
         """Load a sequencer program, start it, wait until it has halted. A HALT is added if it does not end with one.
@@ -235,6 +169,48 @@ class Chip:
     def wait_halted(self, max_cycles: int | None = None) -> Outcome:
         """Wait until the program that was started has halted; by default as long as it may take."""
         return self._runner.finish(max_cycles)
+
+    # Converters
+
+    def convert(
+        self, source: str, element: int = 0, n: int = 1, adc: int = 0, period: int | None = None, at: int | None = None
+    ) -> Capture:
+        """Capture n samples of one input with one converter; HostError if they exceed the buffer, CAP.ADC_BUFFER.
+
+        source : "cell" (of the lowest enabled plane), "coupling", "bias", "temperature", "reference-low", "reference-high" (-7/8
+            and +7/8 of the range) or "external"; element : which cell, coupler or bias DAC (term k of cell i is terms i + k)
+        period : cycles from a sample to the next, at least CAP.ADC_CYCLES; None for that
+        at : chip cycle before which START is not issued, so that captures fall on a grid of time; None for at once
+        The result says at which cycle the first sample was held, reckoned from the chip's own clock and timing registers.
+        """
+        return self._converters.capture(source, element, n, adc, period, at)
+
+    def adc_value(self, codes: ArrayLike, source: str) -> NDArray[np.float64]:
+        """What codes of a source stand for: cell values; kT at T = 1 of couplings and biases; T of the temperature DAC; for
+        references and the external pin the share of the range, -1 .. 1."""
+        return self._converters.value(codes, source)
+
+    def set_adc_trims(self, offsets: ArrayLike, gains: ArrayLike) -> None:
+        """Trim all converters: codes -64 .. 63, one or (converters,) each, in steps of CAP.ADC_TRIM_OFFSET and _GAIN."""
+        self._converters.set_trims(offsets, gains)
+
+    def hold(self, held: bool) -> None:
+        """True, as at power-on: a conversion sees cells as they were at its start. False: they live on meanwhile."""
+        self._converters.hold(held)
+
+    # Heat, energy, time
+
+    def die_temperature(self) -> float:
+        """What the die's temperature sensor shows, in K."""
+        return self.read_register("TEMP.SENSOR") / SENSOR_STEPS
+
+    def energy(self) -> Energy:
+        """What the chip has spent since power-on, by cause."""
+        return read_energy(self._bus)
+
+    def physical_time(self) -> float:
+        """Seconds since power-on in which the array was at work: sweeps and conversions, no bus, programming or waiting."""
+        return self._bus.seconds(self.read_register("MON.PHYS_TIME"))
 
     # Correlations
 

@@ -133,9 +133,7 @@ class Runner:
         add_start(batch)
         outcome = self.complete(batch, loaded, meter.stop)
         seconds = self._bus.seconds
-        return RunResult(
-            outcome.cycles, seconds(outcome.cycles), loaded.sweeps, meter.energy_j, seconds(meter.physical_cycles)
-        )
+        return RunResult(outcome.cycles, seconds(outcome.cycles), loaded.sweeps, meter.energy_j, seconds(meter.physical_cycles))
 
     def complete(self, batch: Batch, loaded: Loaded, tail: Tail | None = None) -> Outcome:
         """Execute a batch that starts a program, wait for it, then carry out what `tail` adds."""

@@ -21,10 +21,13 @@ from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode
 from tsu_contract.registers import MAP_HASH, REGISTERS, WINDOWS
 from tsu_contract.wire import Frame, Kind, Reply, Request, decode_reply, decode_request, encode_request
+from tsu_emu import state as S
 
 CASES = 25_000
 SEEDS = (1, 2, 3, 4)
 NEW_CHIP_EVERY = 5_000
+BREAK_EVERY = 50
+"""A fault on the bus, in place of one that has not struck yet."""
 PATIENCE_CYCLES = 0x3FF
 """What is left of a long DELAY or WAIT while a program runs: a program takes about 10 ns a cycle."""
 
@@ -170,6 +173,13 @@ def _govern(frames: list[bytes], client: Client) -> None:
         frames[1] = records.tobytes()
 
 
+def _break_bus(rng: random.Random, client: Client) -> None:
+    """The next access of a random address fails, but for SYS.ID."""
+    address = rng.choice([a for a in ADDRESSES if a])
+    client.server.chip.state.core["faults"][0, 0] = (S.BUS_ERROR, address, 1, 0)
+    client.server.chip.faults_changed()
+
+
 def _decoded(frames: list[bytes]) -> Request | Failure:
     try:
         return decode_request(frames)
@@ -194,7 +204,7 @@ def _expect_form(reply: Reply, frames: list[bytes], session: int, last_seq: int)
         assert [len(d) for d in reply.data] == bursts
         if reply.failure is None:
             assert reply.executed == len(request.records)
-        elif reply.failure.code is Code.WAIT_TIMEOUT:
+        elif reply.failure.code.layer is Layer.DEVICE:
             assert reply.executed == reply.failure.index
 
 
@@ -208,6 +218,8 @@ def _attack(seed: int, seen: Counter[str]) -> None:
     for number in range(CASES):
         if number and number % NEW_CHIP_EVERY == 0:
             client = Client(small_server())
+        if number % BREAK_EVERY == 0:
+            _break_bus(rng, client)
         frames = _hostile(rng, client)
         _govern(frames, client)
         before = fingerprint(client.server)

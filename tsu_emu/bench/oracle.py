@@ -11,12 +11,11 @@ from tsu_emu import state as S
 from tsu_emu.bench.door import Answer, Door, Verb
 from tsu_emu.bench.truth import Truth
 from tsu_emu.chip import Chip
-from tsu_emu.digital import words as W
 
 COUNT_MAX = (1 << 31) - 1
 FAULT_KEYS = ("kind", *dict.fromkeys(key for keys in FAULTS.values() for key in keys))
-CONSTANT = ("SYS.ID", "SYS.MAP_HASH", "TEMP.SENSOR")
-"""Registers without storage, beside counters and capabilities."""
+STATUS = ("SYS.BOOT", "SEQ.STATUS", "SEQ.SWEEPS_LEFT", "FABRIC.STATUS", "CORR.COUNT", "ADC.CLIPPED")
+"""Registers that hardware alone writes and that are kept, unlike capabilities, counters and the sensor."""
 
 
 class Oracle(Door):
@@ -98,25 +97,27 @@ class Oracle(Door):
         return self._list()
 
     def _upset(self, given: Arguments) -> Answer:
-        """Bits of a register's flip-flops turn over now, and have no further effect of their own, as a write would."""
+        """Bits of a register's flip-flops turn over now; unlike a write it has no effect of its own."""
         address = given.integer("address", 0, REGISTER_SPACE - 1)
         self._check_mapped(address)
-        table, rules = access_table(), self._chip.plant.rules
-        word = int(table.decode[address >> 2])
-        name, rule = table.names[table.register[word]], rules.words[word]
-        stored = 0 if name.startswith("CAP.") or name in CONSTANT or rule["latch"] else int(rule["write"] | rule["w1c"])
-        if name in W_STATUS:
-            stored = int(rule["read"])
-        bits = given.integer("bits", 1, 0xFFFFFFFF)
-        if bits & ~stored or not rule["read"]:
-            raise fail(Code.RESERVED_BITS, f"bits = {bits:#x}; {name} keeps {stored:#x}", None, address, "bits")
+        word, bits = int(access_table().decode[address >> 2]), given.integer("bits", 1, 0xFFFFFFFF)
+        name, stored = access_table().names[access_table().register[word]], self._flip_flops(word)
+        if bits & ~stored:
+            raise fail(Code.RESERVED_BITS, f"bits = {bits:#x}; {name} has flip-flops for {stored:#x}", None, address, "bits")
         value = int(self._chip.state.registers[word]) ^ bits
-        for _, low, mask, least, most in rules.ranges[rules.ranges[:, 0] == word]:
-            if not least <= (value & int(mask)) >> int(low) <= most:
-                message = f"bits = {bits:#x}: {name} would be {value:#x}; hardware for {least} to {most} cannot be told what then happens"
+        ranges = self._chip.plant.rules.ranges
+        for _, low, mask, least, most in ranges[ranges[:, 0] == word].tolist():
+            if not least <= (value & mask) >> low <= most:
+                message = f"bits = {bits:#x}: {name} would be {value:#x}, which is undefined; a field of it has {least} to {most}"
                 raise fail(Code.OUT_OF_RANGE, message, None, address, "bits")
         self._chip.state.registers[word] = value
         return Answer({"value": value})
+
+    def _flip_flops(self, word: int) -> int:
+        """Bits that a register word stores: what can be written, or what the hardware notes there."""
+        rule = self._chip.plant.rules.words[word]
+        name = access_table().names[access_table().register[word]]
+        return int(rule["read"] if name in STATUS else (rule["write"] | rule["w1c"]) & rule["read"])
 
     # Truth
 
