@@ -40,39 +40,115 @@ def serve(
     run_seed: Annotated[int | None, typer.Option(min=0, help="Which life: overrides seeds.run.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the array; no result depends on it.")] = 2,
     exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", help="End when standard input closes.")] = False,
+    instruments: Annotated[
+        str | None, typer.Option(help="Endpoint of the instruments door: ambient, supply, analog source, time skipping.")
+    ] = None,
+    oracle: Annotated[str | None, typer.Option(help="Endpoint of the oracle door: faults and ground truth, for tests.")] = None,
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Both doors, beside an ipc ENDPOINT: ENDPOINT.instruments and ENDPOINT.oracle.")
+    ] = False,
 ) -> None:
     """Be the chip of CONFIG until SIGTERM, SIGINT, or the end of standard input if asked.
 
-    Prints JSON lines: {"event": "progress", ...} while it compiles, {"event": "ready", "endpoint": ...} when it answers.
+    Prints JSON lines: {"event": "progress", ...} while it compiles, {"event": "ready", "endpoint": ...} when it answers, with the
+    endpoints of the lab bench's doors if they are open.
     The boot firmware runs in chip time: WAIT for SYS.BOOT to say READY.
     """
     from tsu_emu.config import ConfigError, load, parse
-    from tsu_emu.server.daemon import EndpointError, announce
+    from tsu_emu.server.daemon import EndpointError, announce, default_endpoint
 
     try:
         data = load(config).model_dump(by_alias=True)
         data["seeds"].update({k: v for k, v in (("die", die_seed), ("run", run_seed)) if v is not None})
-        _serve(parse(data, config), endpoint, threads, exit_with_stdin)
+        chip = parse(data, config)
+        at = endpoint or default_endpoint(chip.name)
+        _serve(chip, at, _doors(at, instruments, oracle, bench), threads, exit_with_stdin)
     except (ConfigError, EndpointError) as error:
         announce("error", message=str(error))
         raise _fail(str(error)) from None
 
 
-def _serve(config: ChipConfig, endpoint: str | None, threads: int, exit_with_stdin: bool) -> None:
+def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bool) -> dict[str, str]:
+    """Endpoints of the doors that are to be open, by name."""
+    from tsu_emu.server.daemon import EndpointError
+
+    asked = {"instruments": instruments, "oracle": oracle}
+    if bench and not endpoint.startswith("ipc://") and None in asked.values():
+        raise EndpointError(f"{endpoint}: --bench needs an ipc endpoint; else say where, with --instruments and --oracle")
+    return {name: at or f"{endpoint}.{name}" for name, at in asked.items() if at or bench}
+
+
+def _serve(config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool) -> None:
     import os
 
+    from tsu_emu.bench.instruments import Instruments
+    from tsu_emu.bench.oracle import Oracle
     from tsu_emu.chip import Chip
-    from tsu_emu.server.daemon import Daemon, announce, boot_word, default_endpoint, prepare
+    from tsu_emu.server.daemon import Daemon, announce, boot_word, prepare
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up
     from tsu_firmware import BootFirmware
 
-    endpoint = endpoint or default_endpoint(config.name)
-    prepare(endpoint)
+    for at in (endpoint, *doors.values()):
+        prepare(at)
     warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total))
     chip = Chip(config, BootFirmware(), threads=min(threads, os.cpu_count() or 1))
-    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin)
-    daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name))
+    kinds = {"instruments": Instruments, "oracle": Oracle}
+    handlers = {name: (at, kinds[name](chip).handle) for name, at in doors.items()}
+    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, handlers)
+    daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **daemon.endpoints))
+
+
+@app.command()
+def oracle(
+    url: Annotated[str, typer.Argument(help="Where the oracle's door is: ipc://PATH or tcp://127.0.0.1:PORT.")],
+    verb: Annotated[str, typer.Argument(help="identify, list, inject, clear, upset, truth or digest.")],
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="What the verb is told; docs/bench.md has them all.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, arrays whole.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds that a reply may take.")] = 30.0,
+) -> None:
+    """Ask the oracle of an emulated chip: faults, ground truth, digest of the state.
+
+    Numbers may be hexadecimal (0x10); an address may be a register's name.
+
+    Examples: inject kind=stuck-cell cell=3 at=up; upset address=TEMP.TDAC bits=0x10; truth name=offset; clear fault=0
+    """
+    import json
+
+    from tsu_contract.bench import fault_of
+    from tsu_emu.bench.client import Oracle, OracleError
+
+    try:
+        body = dict(_pair(text) for text in values or ())
+        with Oracle(url, timeout) as asked:
+            reply = asked.ask(verb, **body)
+    except OracleError as error:
+        raise _fail(str(error)) from None
+    arrays = {k: [fault_of(row) for row in a] if k == "faults" else a.tolist() for k, a in reply.arrays.items()}
+    if as_json:
+        print(json.dumps({"cycle": reply.cycle, **reply.body, **arrays}))
+        return
+    for key, value in reply.body.items():
+        print(f"{key:<12} {value}")
+    for key, array in reply.arrays.items():
+        print(*(arrays[key] if key == "faults" else [f"{key} {list(array.shape)} {array.dtype}", array]), sep="\n")
+
+
+def _pair(text: str) -> tuple[str, int | str]:
+    """KEY=VALUE: a number if it reads as one, the address of a register if it is one's name, else text."""
+    from tsu_contract.registers import REGISTERS
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise _fail(f"{text!r} is not KEY=VALUE")
+    if value in REGISTERS:
+        return key, REGISTERS[value].address
+    try:
+        return key, int(value, 0)
+    except ValueError:
+        return key, value
 
 
 @app.command()

@@ -23,7 +23,11 @@ class Connection:
     """A session with a booted chip. A context manager.
 
     capabilities : what the chip says of itself
+    instruments_url, oracle_url : where the doors of the lab bench are, if this connection started a private emulator with them
     """
+
+    instruments_url: str | None = None
+    oracle_url: str | None = None
 
     def __init__(self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None) -> None:
         """Say HELLO over `link`, wait for the boot firmware, read the capabilities; `close` calls `closed` last."""
@@ -52,8 +56,8 @@ class Connection:
 
     def __repr__(self) -> str:
         c = self.capabilities
-        size = f"{c.cells} {self.kind} cells, {c.couplers} couplers, {c.planes} planes"
-        return f"<Chip {self.name}: {size}, {c.clock_hz / 1e6:g} MHz>"
+        size = f"{c.cells} cells, {c.couplers} couplers, {c.planes} planes"
+        return f"<Chip {self.name}: {self.kind}, {size}, {c.clock_hz / 1e6:g} MHz>"
 
     def _repr_html_(self) -> str:
         c = self.capabilities

@@ -66,9 +66,9 @@ class Converters:
     def capture(self, source: str, element: int, n: int, adc: int, period: int | None, at: int | None) -> Capture:
         """n samples in one message, START issued not before cycle `at`.
 
-        With t the cycle at which the write of START acts, ADC_CAPTURE is fetched at t + CAP.INSTRUCTION_CYCLES and holds its first
-        sample CAP.ADC_ACQUIRE_CYCLES later. Two looks at SYS.CYCLE, of two operations each, go before START: it acts as long after
-        the second look as that after the first, or, if the link had to wait for `at`, the link's latency after `at`.
+        With t the cycle at which the write of START acts, ADC_CAPTURE is fetched at t + CAP.INSTRUCTION_CYCLES and holds its
+        first sample CAP.ADC_ACQUIRE_CYCLES later. Two looks at SYS.CYCLE, of two operations each, go before START: it acts as
+        long after the second look as that after the first, or, if the link had to wait for `at`, the link's latency after `at`.
         """
         self.require()
         n, adc, period = self._checked(source, element, n, adc, period)

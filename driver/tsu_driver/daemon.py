@@ -33,6 +33,7 @@ class Daemon:
 
     command : program and arguments; `--endpoint ENDPOINT --exit-with-stdin` is appended
     endpoint : where it serves, in a directory of its own that only this user may enter
+    doors : endpoints of the lab bench's doors, "instruments" and "oracle", as far as they are open
     LinkError if it does not start, with what it said; LinkTimeout if it takes more than `timeout_s`.
     """
 
@@ -45,7 +46,9 @@ class Daemon:
             if len(os.fsencode(path)) > SOCKET_PATH_MAX:
                 raise LinkError(f"{path} is too long for a socket; set TMPDIR to a shorter path")
             self._process = self._start([*command, "--endpoint", f"ipc://{path}", "--exit-with-stdin"])
-            self.endpoint = self._await_ready(self._process, timeout_s)
+            ready = self._await_ready(self._process, timeout_s)
+            self.endpoint = str(ready["endpoint"])
+            self.doors = {name: str(ready[name]) for name in ("instruments", "oracle") if name in ready}
         except BaseException:
             self.close()
             raise
@@ -67,15 +70,15 @@ class Daemon:
             raise LinkError(f"cannot start {command[0]}: {error}") from None
 
     @staticmethod
-    def _await_ready(process: subprocess.Popen[bytes], timeout_s: float) -> str:
-        """The endpoint that the daemon reports; its progress is shown meanwhile."""
+    def _await_ready(process: subprocess.Popen[bytes], timeout_s: float) -> dict[str, Any]:
+        """What the daemon says when it is ready; its progress is shown meanwhile."""
         progress = Progress()
         deadline = time.monotonic() + timeout_s
         try:
             for event in _events(process, deadline):
                 kind = event.get("event")
                 if kind == "ready":
-                    return str(event["endpoint"])
+                    return event
                 if kind == "error":
                     raise LinkError(f"the daemon did not start: {event.get('message')}")
                 if kind == "progress":

@@ -12,15 +12,16 @@ from tsu_driver.device import Chip
 from tsu_driver.errors import HostError, LinkError
 from tsu_driver.links import ZmqLink
 
-QUERY = {"die_seed": "--die-seed", "run_seed": "--run-seed", "threads": "--threads"}
-"""Keys of an `emu:` URL's query, and the daemon's arguments for them."""
+QUERY = {"die_seed": "--die-seed", "run_seed": "--run-seed", "threads": "--threads", "bench": "--bench"}
+"""Keys of an `emu:` URL's query, and the daemon's arguments for them; bench is 0 or 1, and its argument has no value."""
 
 
 def open(url: str, *, timeout_s: float = 30.0) -> Chip:
     """Open a chip and wait until it has booted.
 
     url : `ipc://path` or `tcp://host:port` of a daemon or a board, or `emu:NAME-or-PATH` of a configuration, for which
-        a private emulator is started that ends with `close()`; `emu:NAME?die_seed=3&run_seed=7&threads=2` sets options
+        a private emulator is started that ends with `close()`; `emu:NAME?die_seed=3&run_seed=7&threads=2` sets options,
+        `bench=1` opens the doors of the lab bench: `chip.instruments_url` (`tsu_driver.instruments`), `chip.oracle_url`
     timeout_s : how long a reply may take, in seconds (starting an emulator has its own limit of 300 s)
     HostError: the URL is not legal. LinkError: nobody answers, or not the right one. ChipFault: the chip's boot failed.
     """
@@ -28,7 +29,9 @@ def open(url: str, *, timeout_s: float = 30.0) -> Chip:
         raise HostError(f"timeout_s = {timeout_s}; a positive number of seconds expected")
     if url.startswith("emu:"):
         daemon = Daemon(emulator_command(url))
-        return _connect(daemon.endpoint, timeout_s, daemon.close)
+        chip = _connect(daemon.endpoint, timeout_s, daemon.close)
+        chip.instruments_url, chip.oracle_url = daemon.doors.get("instruments"), daemon.doors.get("oracle")
+        return chip
     if url.startswith(("ipc://", "tcp://")):
         return _connect(url, timeout_s, None)
     raise HostError(f"cannot open {url!r}; a URL is ipc://path, tcp://host:port or emu:NAME-or-PATH")
@@ -45,7 +48,9 @@ def emulator_command(url: str) -> list[str]:
             raise HostError(f"{url!r} has the option {key!r}; there are {', '.join(QUERY)}")
         if not value.isdecimal():
             raise HostError(f"{url!r}: {key} is {value!r}; a number is expected")
-        command += [QUERY[key], value]
+        if key == "bench" and value not in ("0", "1"):
+            raise HostError(f"{url!r}: bench is {value!r}; 0 or 1 is expected")
+        command += [QUERY[key], value] if key != "bench" else [QUERY[key]] * int(value)
     if importlib.util.find_spec("tsu_emu") is None:
         raise LinkError(f"{url!r} needs the emulator, which is not installed: pip install tsu-emu")
     return command

@@ -28,7 +28,7 @@ time-out of the link means a lost daemon and not a long program."""
 UPDATES_PER_SWEEP = 1 << 12
 """What a sweep of a small array counts for at least."""
 
-WORK = {"pbit": 1, "async-pbit": 128, "pdit": 64, "gaussian": 64, "mixture": 128, "langevin": 256}
+WORK = {"pbit": 1, "async-pbit": 1024, "pdit": 64, "gaussian": 64, "mixture": 128, "langevin": 256}
 """What an update or tick of a cell counts for; a gaussian cell hears all others, and each counts for one more."""
 
 CONVERSION_WORK = 128
@@ -157,7 +157,7 @@ class Runner:
             raise HostError("the sequencer is running a program; wait for it (chip.wait_halted) before the next one")
 
     def _await(self, batch: Batch, bound: int, loaded: Loaded | None, tail: Tail | None = None) -> Outcome:
-        """Execute a batch, wait up to the bound while the program runs, in further messages if it takes long, then do the tail."""
+        """Execute a batch, wait up to the bound while the program runs, in several messages if it takes long; then the tail."""
         begun, waited = batch, 0
         while True:
             self.add_wait(batch, bound - waited)

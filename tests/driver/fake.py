@@ -72,6 +72,8 @@ CAPABILITIES = Capabilities(
 )
 FREE_TIME = 10
 """Cycles of any operation."""
+ENERGY_PER_SWEEP = 2_000_003
+"""fJ."""
 
 
 def neighbours() -> list[list[int]]:
@@ -232,7 +234,10 @@ class FakeChip:
             elif opcode is Opcode.RUN:
                 self.sweeps += operand
                 self["CORR.COUNT"] += operand * (self["CORR.CTRL"] & 1)
-                self.time += operand * c.sweep_time(c.planes, False)
+                took = operand * c.sweep_time(c.planes, False)
+                self.time += took
+                self.count("MON.PHYS_TIME", took)
+                self.count("MON.ENERGY", operand * ENERGY_PER_SWEEP)
             elif opcode is Opcode.STROBE:
                 self.windows["SPIN"][:] = pack_spins(self.spins())
             elif opcode is Opcode.LOOP:
@@ -249,6 +254,12 @@ class FakeChip:
         if state == "HALTED" and self.halts_after is not None:
             state = "RUNNING"
         self["SEQ.STATUS"] = value_of("SEQ.STATUS.STATE", state) | value_of("SEQ.STATUS.FAULT", cause) << 8
+
+    def count(self, name: str, more: int) -> None:
+        """A 64-bit counter goes up."""
+        low = REGISTERS[name].address
+        total = (self.words[low] | self.words[low + 4] << 32) + more
+        self.words[low], self.words[low + 4] = total & 0xFFFFFFFF, total >> 32
 
     def wait(self, index: int, address: int, value: int, mask: int, arg: int) -> int:
         status = REGISTERS["SEQ.STATUS"].address

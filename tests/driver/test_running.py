@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tsu_driver as tsu
-from driver.fake import CAPABILITIES, FakeChip, FakeDaemon, FakeLink
+from driver.fake import CAPABILITIES, ENERGY_PER_SWEEP, FakeChip, FakeDaemon, FakeLink
 from tsu_contract.operations import Op
 from tsu_driver.timing import SLACK_CYCLES, measure
 
@@ -103,9 +103,12 @@ def test_run_takes_one_message_and_loads_once(chip: tsu.Chip, link: FakeLink) ->
     assert chip.stats.messages == before + 1
     assert result.sweeps == 5
     assert link.chip.sweeps == 10
-    assert [op for op, _ in link.chip.log[-3:]] == [Op.WRITE, Op.WRITE, Op.WAIT]
-    assert result.cycles == 30 + 5 * CAPABILITIES.sweep_time(3, False)
+    assert [op for op, _ in link.chip.log[-11:]] == [Op.READ] * 4 + [Op.WRITE, Op.WRITE, Op.WAIT] + [Op.READ] * 4
+    sweeps = 5 * CAPABILITIES.sweep_time(3, False)
+    assert result.cycles == 110 + sweeps
     assert result.seconds == result.cycles / 1e6
+    assert result.physical_s == sweeps / 1e6
+    assert result.energy_j == pytest.approx(5 * ENERGY_PER_SWEEP * 1e-15, rel=1e-12)
     chip.run(6)
     assert link.chip.sweeps == 16
 
@@ -118,6 +121,24 @@ def test_bound_of_a_program() -> None:
     assert measure(steps, CAPABILITIES) == (expected + SLACK_CYCLES, 6)
     with pytest.raises(tsu.HostError, match=r"at most 2\^61"):
         measure(program((LOOP, 2**32 - 1), (RUN, 2**32 - 1), END), CAPABILITIES)
+
+
+def test_bound_of_conversions() -> None:
+    """Nine cells by two converters are 5 conversions a plane; a period shorter than a conversion counts as one."""
+    scan, capture = tsu.Opcode.ADC_SCAN, tsu.Opcode.ADC_CAPTURE
+    chip = replace(CAPABILITIES, adc_count=2, adc_bits=10, adc_cycles=16, adc_buffer=100)
+    steps = program((LOOP, 3), scan, END, (capture, 7))
+    loops = 2 + 2 + 3 * (2 + 3 * 5 * 16 + 2)
+    for period, each in ((0, 16), (15, 16), (50, 50)):
+        assert measure(steps, chip, period) == (loops + 2 + 7 * each + SLACK_CYCLES, 0)
+    assert measure(program(scan), CAPABILITIES) == (2 + 2 + SLACK_CYCLES, 0)
+
+
+def test_bound_of_a_capture_takes_the_period_that_is_set(chip: tsu.Chip) -> None:
+    chip.write_register("ADC.PERIOD", 5000)
+    assert chip._runner.prepare(program((tsu.Opcode.ADC_CAPTURE, 9))).bound == 2 + 2 + 9 * 5000 + SLACK_CYCLES
+    chip.write_register("ADC.PERIOD", 6000)
+    assert chip._runner.prepare(program((tsu.Opcode.ADC_CAPTURE, 9))).bound == 2 + 2 + 9 * 6000 + SLACK_CYCLES
 
 
 def test_fault_names_the_instruction(chip: tsu.Chip) -> None:
@@ -140,7 +161,9 @@ def test_long_programs_are_waited_for_in_slices(chip: tsu.Chip, link: FakeLink) 
     per_wait = chip._runner._cycles_per_wait
     link.chip.halts_after = 2 * per_wait + 5
     sweeps = 4 * chip._runner.sweeps_per_wait
-    assert chip.run(sweeps).sweeps == sweeps
+    result = chip.run(sweeps)
+    assert result.sweeps == sweeps
+    assert result.energy_j == pytest.approx(sweeps * ENERGY_PER_SWEEP * 1e-15, rel=1e-12)
     waits = [r for q in link.requests for r in q.records.tolist() if r[0] == Op.WAIT and r[6] == per_wait]
     assert len(waits) == 3
 
@@ -189,7 +212,10 @@ def test_anneal_compiles_schedules(chip: tsu.Chip, link: FakeLink) -> None:
     expected = np.rint(64 * 4 / (1 + 0.5 * np.log(1 + np.arange(100) / 10)))
     assert np.repeat(*np.array(tsu.Logarithmic(4.0, 0.5, 10.0, 100).steps(1 / 64, 1023)).T).tolist() == expected.tolist()
     before = link.chip.sweeps
-    assert chip.anneal(tsu.Linear(2.0, 1.0, 65)).sweeps == 65
+    result = chip.anneal(tsu.Linear(2.0, 1.0, 65))
+    assert result.sweeps == 65
+    assert result.energy_j == pytest.approx(65 * ENERGY_PER_SWEEP * 1e-15, rel=1e-12)
+    assert result.physical_s == pytest.approx(65 * CAPABILITIES.sweep_time(3, False) / 1e6)
     assert link.chip.sweeps == before + 65
     assert link.chip["TEMP.TDAC"] == 64
     starts = [e for e in link.chip.log if e == (Op.WRITE, "SEQ.CTRL")]

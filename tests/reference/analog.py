@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsu_emu.config import ChipConfig
+from tsu_emu.config import ChipConfig, Pbit
 from tsu_emu.config import Dac as DacConfig
 
 from . import noise
@@ -22,6 +22,9 @@ EXP2 = tuple(
 )  # fmt: skip
 """Coefficients of 2^f from the highest power."""
 
+STUCK_BANKS = {noise.COUPLING_DAC: 0, noise.BIAS_DAC: 1}
+"""Third counter word of stuck bits."""
+
 HALF = np.float32(0.5)
 LIMIT = np.float32(126.0)
 FULL = np.float32(16777216.0)
@@ -34,6 +37,7 @@ class Dac:
         self.bits = config.bits
         self.binary = config.bits - config.thermometer_bits
         self.signed = signed
+        self.stuck = [self._stuck_at(config, seed, STUCK_BANKS.get(stream, 0), element, bit) for bit in range(config.bits)]
         self.full_scale = config.full_scale
         self.lsb = config.full_scale / 2 ** (config.bits - 1 if signed else config.bits)
         units = self.binary + 2**config.thermometer_bits - 1
@@ -49,6 +53,14 @@ class Dac:
         if config.gain_sigma:
             self.gain = 1.0 + config.gain_sigma * noise.die_draw(seed, stream, element, units + 1)
 
+    @staticmethod
+    def _stuck_at(config: DacConfig, seed: int, bank: int, element: int, bit: int) -> int | None:
+        """The value at which a bit of the code is stuck, None if it is not."""
+        if not config.stuck_bit_probability:
+            return None
+        whether, where, _, _ = noise.draw(seed, noise.STUCK_BITS, (element, bit, bank, 0))
+        return where >> 31 if whether < min(int(config.stuck_bit_probability * 2.0**32), 2**32 - 1) else None
+
     def _weight(self, config: DacConfig, seed: int, stream: int, element: int, k: int) -> float:
         nominal = float(2 ** min(k, self.binary))
         if not config.element_sigma:
@@ -59,6 +71,9 @@ class Dac:
     def on(self, code: int) -> list[int]:
         """Elements that a code turns on, ascending."""
         n = code + 2 ** (self.bits - 1) if self.signed else code
+        for bit, value in enumerate(self.stuck):
+            if value is not None:
+                n = n & ~(1 << bit) | value << bit
         binary = [k for k in range(self.binary) if n >> k & 1]
         return binary + [self.binary + j for j in range(n >> self.binary)]
 
@@ -119,9 +134,16 @@ def choose_grid(bounds: list[float], cells: int) -> int:
     return k
 
 
+def pair_element(graph: Graph, e: int) -> int:
+    """The lesser of the numbers of a coupler and of the one in the other direction."""
+    i, j = graph.target[e], graph.source[e]
+    return min(e, next(f for f in range(graph.row[j], graph.row[j + 1]) if graph.source[f] == i))
+
+
 def build_analog(config: ChipConfig, graph: Graph) -> Analog:
     """The die of a configuration."""
-    seed = config.seeds.die
+    seed, cell = config.seeds.die, config.cell
+    assert isinstance(cell, Pbit)
 
     def spread(nominal: float, sigma: float, stream: int, element: int, sub: int) -> float:
         return nominal + sigma * noise.die_draw(seed, stream, element, sub) if sigma else nominal
@@ -130,9 +152,10 @@ def build_analog(config: ChipConfig, graph: Graph) -> Analog:
     coupling = [Dac(config.coupling.dac, True, seed, noise.COUPLING_DAC, e) for e in couplers]
     bias = [Dac(config.bias.dac, True, seed, noise.BIAS_DAC, i) for i in cells]
     temperature = Dac(config.temperature.dac, False, seed, noise.TEMPERATURE_DAC, 0)
-    kappa = [spread(1.0, config.coupling.gain_sigma, noise.COUPLER_GAIN, e, 0) for e in couplers]
-    alpha = [spread(1.0, config.cell.slope_sigma, noise.PBIT, i, 0) for i in cells]
-    delta = [spread(0.0, config.cell.offset_sigma_kt, noise.PBIT, i, 1) for i in cells]
+    common = [spread(1.0, config.coupling.pair_gain_sigma, noise.COUPLER_GAIN, pair_element(graph, e), 1) for e in couplers]
+    kappa = [spread(common[e], config.coupling.gain_sigma, noise.COUPLER_GAIN, e, 0) for e in couplers]
+    alpha = [spread(1.0, cell.slope_sigma, noise.PBIT, i, 0) for i in cells]
+    delta = [spread(0.0, cell.offset_sigma_kt, noise.PBIT, i, 1) for i in cells]
     bounds = []
     for i in cells:
         bound = abs(alpha[i]) * (bias[i].bound + abs(delta[i]))

@@ -20,7 +20,9 @@ PERIODS = (1, 1, 1, 2, 3, 5)
 STATES = (2, 3, 4)
 READ_OFTEN = (
     "SEQ.STATUS", "SEQ.STATUS", "SEQ.PC", "SEQ.SWEEPS_LEFT", "FABRIC.STATUS", "FABRIC.SWEEP", "SYS.CYCLE", "SYS.ERROR",
-    "IRQ.PENDING", "CORR.COUNT", "TEMP.TDAC", "SYS.SCRATCH", "CORR.CTRL",
+    "IRQ.PENDING", "CORR.COUNT", "TEMP.TDAC", "SYS.SCRATCH", "CORR.CTRL", "MON.PHYS_TIME", "MON.ENERGY", "MON.ENERGY_UPDATE",
+    "MON.ENERGY_READ", "MON.ENERGY_WRITE", "MON.ENERGY_ADC", "MON.ENERGY_STANDBY", "TEMP.SENSOR", "ADC.MUX", "ADC.ELEMENT",
+    "ADC.PERIOD", "ADC.MODE", "ADC.CLIPPED",
 )  # fmt: skip
 
 
@@ -116,6 +118,9 @@ class Author:
 
     def read_register(self) -> None:
         name = self.rng.choice(READ_OFTEN)
+        if REGISTERS[name].words == 2 and self.rng.random() < 0.15:
+            self.list.read(name, high=True)
+            return
         self.list.read(name)
         if REGISTERS[name].words == 2 and self.rng.random() < 0.7:
             self.list.read(name, high=True)
@@ -167,17 +172,32 @@ class Author:
             case 3:
                 self.list.write("IRQ.TEST", rng.choice((1 << rng.randrange(5), rng.randrange(32))))
             case _:
-                self.list.write("SYS.ERROR", rng.randrange(4))
+                self.list.write("SYS.ERROR", rng.randrange(8))
 
     def write_other(self) -> None:
         rng = self.rng
-        if rng.random() < 0.5:
+        if rng.random() < 0.3:
+            self.write_converter()
+        elif rng.random() < 0.5:
             most = 2**self.capabilities.temp_bits - 1
             self.list.write("TEMP.TDAC", rng.choice((1, most, rng.randint(1, most), rng.randint(1, most))))
         elif rng.random() < 0.5:
             self.list.rmw("SYS.SCRATCH", rng.getrandbits(32), 0xFFFFFFFF)
         else:
             self.list.write("SYS.SCRATCH", rng.getrandbits(32))
+
+    def write_converter(self) -> None:
+        """Registers of converters that the chip does not have."""
+        rng = self.rng
+        match rng.randrange(4):
+            case 0:
+                self.list.write("ADC.MUX", rng.randint(0, 6) | rng.getrandbits(16) << 16)
+            case 1:
+                self.list.rmw("ADC.MUX", rng.randint(0, 6), 0xF)
+            case 2:
+                self.list.write(rng.choice(("ADC.ELEMENT", "ADC.PERIOD")), rng.getrandbits(32))
+            case _:
+                self.list.write("ADC.MODE", rng.randrange(2))
 
     def wait(self) -> None:
         rng = self.rng
@@ -192,9 +212,11 @@ class Author:
                 ("FABRIC.SWEEP", rng.randrange(4), 3),
                 ("CORR.COUNT", rng.randrange(4), 3),
                 ("SEQ.PC", rng.randrange(8), 7),
+                ("MON.PHYS_TIME", rng.randrange(4), 3),
+                (rng.choice(("MON.ENERGY_UPDATE", "MON.ENERGY_READ", "MON.ENERGY_WRITE")), rng.randrange(4), 3),
             )
         )
-        self.list.wait(name, value, mask, most)
+        self.list.wait(name, value, mask, most, high=REGISTERS[name].words == 2 and rng.random() < 0.3)
         self.cut(0.7)
 
     def cut(self, probability: float) -> None:
@@ -312,9 +334,11 @@ def read_out(capabilities: Capabilities, idle_gap: int) -> OperationList:
     out.wait("FABRIC.STATUS", 1, 1, 10_000)
     if idle_gap:
         out.delay(idle_gap)
-        out.read("SYS.CYCLE", high=True)
-        out.read("SYS.CYCLE")
-        out.read("SYS.CYCLE", high=True)
+        for name in ("SYS.CYCLE", "MON.ENERGY", "MON.ENERGY_STANDBY"):
+            out.read(name, high=True)
+            out.read(name)
+            out.read(name, high=True)
+        out.read("TEMP.SENSOR")
         out.delay_until(idle_gap + 1)
     out.read("SYS.CYCLE")
     return out

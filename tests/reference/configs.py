@@ -29,6 +29,30 @@ def _dac(rng: random.Random, bits_min: int, fine: bool) -> dict[str, Any]:
     }
 
 
+def _stuck_bits(rng: random.Random) -> dict[str, float]:
+    return {"stuck_bit_probability": rng.choice((0.0, 0.0, 0.01, rng.uniform(0, 0.05)))}
+
+
+def _energy(rng: random.Random, hz: int) -> dict[str, Any]:
+    """Prices from none to enough to fill the counters' high words; standby stays below 2^63 / 1000 aJ a cycle."""
+    if rng.random() < 0.2:
+        return {}
+    standby = min(100.0, 9e15 * hz / 1e18)
+    return {
+        "update_aj": rng.choice((rng.randint(0, 5000), rng.randint(0, 10**9))),
+        "read_aj": rng.choice((rng.randint(0, 5000), rng.randint(0, 10**9))),
+        "write_aj": rng.choice((rng.randint(0, 5000), rng.randint(0, 10**12))),
+        "conversion_aj": rng.randint(0, 10**12),
+        "standby_w": rng.choice((0.0, rng.uniform(0, 1e-6) * standby, rng.uniform(0, 1) * standby)),
+    }
+
+
+def _dead(rng: random.Random) -> dict[str, float]:
+    if rng.random() < 0.5:
+        return {}
+    return {"down": rng.choice((0.0, rng.uniform(0, 0.1))), "up": rng.choice((0.0, rng.uniform(0, 0.1)))}
+
+
 def _edges(rng: random.Random) -> dict[str, Any]:
     cells = rng.randint(1, 12)
     density = rng.choice((0.0, 0.15, 0.2, 0.2, 0.3, 0.6))
@@ -86,7 +110,7 @@ def _timing(rng: random.Random) -> dict[str, int]:
 
 def random_config(rng: random.Random) -> dict[str, Any]:
     """A chip small enough for the reference; its sweeps are slow enough for FLIPS_PER_CYCLE."""
-    fine = rng.random() < 0.2
+    fine, hz = rng.random() < 0.2, rng.randint(1, 2**32 - 1)
     fabric = {"planes": _planes(rng), "topology": _topology(rng)}
     if rng.random() < 0.05:
         width = rng.randint(5, 9)
@@ -98,11 +122,23 @@ def random_config(rng: random.Random) -> dict[str, Any]:
     config: dict[str, Any] = {
         "name": "random",
         "seeds": {"die": rng.getrandbits(64), "run": rng.getrandbits(64)},
-        "clock": {"hz": rng.randint(1, 2**32 - 1)},
+        "clock": {"hz": hz},
         "fabric": fabric,
-        "coupling": {"dac": _dac(rng, 4, fine), "gain_sigma": _sigma(rng, 0.5)},
-        "bias": {"dac": _dac(rng, 4, fine)},
-        "cell": {"kind": "pbit", "slope_sigma": _sigma(rng, 0.5), "offset_sigma_kt": _sigma(rng, 0.002 if fine else 1.0)},
+        "coupling": {
+            "dac": _dac(rng, 4, fine) | _stuck_bits(rng),
+            "gain_sigma": _sigma(rng, 0.5),
+            "pair_gain_sigma": _sigma(rng, 0.5),
+        },
+        "bias": {"dac": _dac(rng, 4, fine) | _stuck_bits(rng)},
+        "cell": {
+            "kind": "pbit",
+            "slope_sigma": _sigma(rng, 0.5),
+            "offset_sigma_kt": _sigma(rng, 0.002 if fine else 1.0),
+            "dead": _dead(rng),
+        },
+        "energy": _energy(rng, hz),
+        "thermal": {"ambient_k": rng.choice((300.0, rng.uniform(200, 450)))},
+        "slow": {"epoch_cycles": rng.choice((1 << 10, 1 << 17))},
         "temperature": {"dac": _dac(rng, 8, fine)},
         "sequencer": {
             "program_words": rng.choice((rng.randint(2, 6), rng.randint(6, 24), rng.randint(6, 24))),

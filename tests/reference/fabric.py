@@ -10,6 +10,7 @@ from tsu_emu.config import ChipConfig
 
 from . import noise
 from .analog import build_analog, decide
+from .ledger import Ledger
 from .topology import Graph
 
 PLANE_WORDS = 8
@@ -31,6 +32,16 @@ class Taken:
     clamped: dict[int, set[int]]
 
 
+def stuck_cells(config: ChipConfig, cells: int) -> dict[int, int]:
+    """Spins of the cells that are stuck."""
+    dead, stuck = config.cell.dead, {}
+    for i in range(cells):
+        u = noise.draw(config.seeds.die, noise.DEAD_CELLS, (i, 0, 0, 0))[0] / 2**32
+        if u < dead.down + dead.up:
+            stuck[i] = -1 if u < dead.down else 1
+    return stuck
+
+
 class Fabric:
     """Spins and everything that acts on them."""
 
@@ -41,6 +52,8 @@ class Fabric:
         self.cell_words = (graph.cells + 31) // 32
         self.seed = config.seeds.run
         self.analog = build_analog(config, graph)
+        self.ledger = Ledger(config)
+        self.stuck = stuck_cells(config, graph.cells)
         words = self.planes * self.cell_words
         self.coupling = [0] * len(graph.source)
         self.bias = [0] * graph.cells
@@ -94,6 +107,7 @@ class Fabric:
         return self.settle_at is None
 
     def strobe(self) -> None:
+        self.ledger.reads += self.planes * self.graph.cells
         for p, row in enumerate(self.spins):
             for w in range(self.cell_words):
                 chunk = row[32 * w : 32 * w + 32]
@@ -103,14 +117,14 @@ class Fabric:
         return words[plane * self.cell_words + cell // 32] >> cell % 32 & 1
 
     def begin_sweep(self) -> int:
-        """Take planes, temperatures and clamps, drive the clamped spins; returns the number of enabled planes."""
+        """Take planes, temperatures and clamps, drive the clamped and the stuck spins; returns the number of enabled planes."""
         planes = sorted(planes_of(self.enable, self.planes))
         slope = {p: self.analog.slope(self.tdac, self.plane_temp[p]) for p in planes}
         cells = range(self.graph.cells)
-        clamped = {p: {i for i in cells if self._clamp_bit(self.clamp_mask, p, i)} for p in planes}
+        clamped = {p: {i for i in cells if i in self.stuck or self._clamp_bit(self.clamp_mask, p, i)} for p in planes}
         for p in planes:
             for i in clamped[p]:
-                self.spins[p][i] = 1 if self._clamp_bit(self.clamp_value, p, i) else -1
+                self.spins[p][i] = self.stuck.get(i, 1 if self._clamp_bit(self.clamp_value, p, i) else -1)
         self.taken = Taken(planes, self.scan, slope, clamped)
         return len(planes)
 
@@ -123,9 +137,10 @@ class Fabric:
         return colours - 1 - phase if order == 1 and self.sweep % 2 else phase
 
     def colour_phase(self, phase: int) -> None:
-        """Update every free cell of this phase's colour in the planes of this sweep."""
+        """Update every free cell of this phase's colour in the planes of this sweep; clamped ones cost as much."""
         taken = self.sweep_under_way
         colour, visit = self.colour_of(phase), phase if taken.order == 2 else 0
+        self.ledger.updates += len(taken.planes) * self.graph.colour.count(colour)
         for p in taken.planes:
             for i in range(self.graph.cells):
                 if self.graph.colour[i] == colour and i not in taken.clamped[p]:

@@ -64,7 +64,7 @@ class ReferenceChip:
         self.interrupts = Interrupts()
         self.sequencer = Sequencer(config, self.fabric, self.correlator, self.interrupts)
         self.capabilities = capabilities_of(config, graph)
-        self.registers = Registers(self.capabilities, self.fabric, self.correlator, self.sequencer)
+        self.registers = Registers(config, self.capabilities, self.fabric, self.correlator, self.sequencer)
         self.windows = Windows(self.fabric, self.correlator, self.sequencer)
         self.now = 0
         self.link = 0
@@ -181,7 +181,7 @@ class ReferenceChip:
         self.advance(first)
         last = first + most
         while True:
-            word = self.registers.read(address, self.now)
+            word = self.registers.peek(address, self.now)
             self.link = self.now + self.timing.return_
             if (word ^ value) & mask == 0:
                 return word

@@ -43,8 +43,8 @@ class OperationList:
     def rmw(self, name: str, value: int, mask: int, index: int = 0) -> None:
         self._add(Op.RMW, register(name).at(index), value, mask)
 
-    def wait(self, name: str, value: int, mask: int, most: int) -> None:
-        self._add(Op.WAIT, register(name).at(), value, mask, most)
+    def wait(self, name: str, value: int, mask: int, most: int, high: bool = False) -> None:
+        self._add(Op.WAIT, register(name).at() + 4 * high, value, mask, most)
 
     def read_word(self, window: str, word: int) -> None:
         self._add(Op.READ, WINDOWS[window].address + 4 * word)

@@ -25,7 +25,9 @@ def random_instruction(rng: random.Random, temp_bits: int) -> tuple[int, int]:
 def _illegal(rng: random.Random, temp_bits: int) -> int:
     return rng.choice(
         (
-            rng.randint(10, 255) << 56,
+            rng.randint(12, 255) << 56,
+            Opcode.ADC_SCAN << 56,
+            Opcode.ADC_CAPTURE << 56 | rng.randint(0, 4),
             Opcode.STROBE << 56 | 1,
             Opcode.HALT << 56 | rng.randint(1, 2**32 - 1),
             Opcode.LOOP << 56,

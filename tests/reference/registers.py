@@ -15,6 +15,10 @@ from .sequencer import Interrupts, Sequencer
 from .topology import Graph
 
 BOOT_READY = 2
+SENSOR_STEPS = 64
+"""Steps of TEMP.SENSOR in a kelvin."""
+CONVERTER_REGISTERS = ("ADC.MUX", "ADC.ELEMENT", "ADC.PERIOD", "ADC.MODE")
+"""Without converters they hold what is written and do nothing."""
 
 Place = tuple[Register, int, int]
 """A register, the index in its array, and 1 for the high half of a 64-bit one."""
@@ -30,6 +34,13 @@ def _places() -> dict[int, Place]:
 
 
 PLACES = _places()
+
+
+WITHOUT_CONVERTERS = (
+    "adc_count", "adc_bits", "adc_cycles", "adc_acquire_cycles", "adc_buffer", "adc_trim_offset", "adc_trim_gain",
+    "range_cell", "range_coupling", "range_bias", "range_temp",
+)  # fmt: skip
+"""Capabilities that are 0 on a chip without converters."""
 
 
 def capabilities_of(config: ChipConfig, graph: Graph) -> Capabilities:
@@ -63,19 +74,26 @@ def capabilities_of(config: ChipConfig, graph: Graph) -> Capabilities:
         instruction_cycles=timing.instruction,
         strobe_cycles=timing.strobe,
         settle_cycles=timing.settle,
+        states=2,
+        terms=1,
+        **dict.fromkeys(WITHOUT_CONVERTERS, 0),
     )
 
 
 class Registers:
     """Registers by name."""
 
-    def __init__(self, capabilities: Capabilities, fabric: Fabric, correlator: Correlator, sequencer: Sequencer) -> None:
+    def __init__(
+        self, config: ChipConfig, capabilities: Capabilities, fabric: Fabric, correlator: Correlator, sequencer: Sequencer
+    ) -> None:
+        self.sensor = round(config.thermal.ambient_k * SENSOR_STEPS)
         self.capabilities = capabilities
         self.fabric = fabric
         self.correlator = correlator
         self.sequencer = sequencer
         self.interrupts: Interrupts = sequencer.interrupts
         self.scratch = 0
+        self.converter = self._converter_resets()
         self.high: dict[str, int] = {}
 
     def read(self, address: int, now: int) -> int:
@@ -87,9 +105,22 @@ class Registers:
             self.high[reg.name] = value >> 32
         return value & 0xFFFFFFFF
 
+    def peek(self, address: int, now: int) -> int:
+        """As a read, but both halves of a 64-bit register are live, and nothing is latched."""
+        reg, index, half = PLACES[address]
+        return self._value(reg.name, index, now) >> 32 * half & 0xFFFFFFFF
+
+    @staticmethod
+    def _converter_resets() -> dict[str, int]:
+        return {name: REGISTERS[name].reset for name in CONVERTER_REGISTERS}
+
     def _value(self, name: str, index: int, now: int) -> int:
         if name.startswith("CAP."):
             return int(getattr(self.capabilities, name[4:].lower()))
+        if name.startswith("MON.ENERGY"):
+            return self.fabric.ledger.femtojoules(now)[name]
+        if name in self.converter:
+            return self.converter[name]
         sequencer, fabric, correlator = self.sequencer, self.fabric, self.correlator
         match name:
             case "SYS.MAP_HASH":
@@ -114,6 +145,10 @@ class Registers:
                 return sequencer.sweeps_left
             case "TEMP.TDAC":
                 return fabric.tdac
+            case "TEMP.SENSOR":
+                return self.sensor
+            case "MON.PHYS_TIME":
+                return fabric.ledger.busy
             case "FABRIC.SWEEP":
                 return fabric.sweep
             case "FABRIC.STATUS":
@@ -149,10 +184,13 @@ class Registers:
     def _act(self, name: str, index: int, bits: int, value: int, now: int) -> None:
         """`bits` are the bits as written, `value` the new value of all rw bits."""
         fabric, correlator = self.fabric, self.correlator
+        if name in self.converter:
+            self.converter[name] = value
+            return
         match name:
             case "SYS.CTRL":
                 if bits & 1:
-                    self.reset()
+                    self.reset(now)
             case "SYS.ERROR":
                 self.interrupts.error &= ~bits
             case "SYS.SCRATCH":
@@ -203,9 +241,10 @@ class Registers:
         if bits & 2:
             self.correlator.clear()
 
-    def reset(self) -> None:
+    def reset(self, now: int) -> None:
         """SYS.CTRL.RESET."""
-        self.sequencer.reset()
+        self.sequencer.reset(now)
+        self.converter = self._converter_resets()
         self.interrupts.reset()
         self.correlator.reset()
         self.scratch = 0
@@ -263,6 +302,8 @@ class Windows:
         content[first : first + len(data)] = data
         count = len(self._read[window.name]())
         elements = [int(v) for v in np.frombuffer(bytes(content), window.dtype)[:count]]
+        if window.name in ("COUPLING", "BIAS"):
+            self.fabric.ledger.writes += min(len(data), 2 * count - first) // 2
         match window.name:
             case "PROGRAM":
                 self.sequencer.program = elements

@@ -17,6 +17,9 @@ SEQ_FAULT, START_BUSY = 1, 2
 
 WITHOUT_OPERAND = {Opcode.HALT, Opcode.STROBE, Opcode.CORR_LATCH, Opcode.END, Opcode.WAIT_SETTLE, Opcode.IRQ}
 
+CONVERSIONS = {Opcode.ADC_SCAN, Opcode.ADC_CAPTURE}
+"""Illegal on a chip without converters, as all of these are."""
+
 
 class State(IntEnum):
     """SEQ.STATUS.STATE."""
@@ -101,15 +104,16 @@ class Sequencer:
         self.activity = Activity.FETCH
         self.edge: int | None = None
         self.colour = 0
+        self.sweep_began = 0
         self._forget_requests()
 
     def _forget_requests(self) -> None:
         """`step_fetch`: the next FETCH is the one that STEP asked for. `step_due`: pause before the next FETCH."""
         self.stop_requested = self.step_fetch = self.step_due = False
 
-    def reset(self) -> None:
+    def reset(self, now: int) -> None:
         if self.fabric.taken:
-            self.fabric.end_sweep()
+            self._sweep_is_over(now)
         self._initial()
 
     # What the host does.
@@ -177,7 +181,7 @@ class Sequencer:
 
     def _legal(self, word: int) -> bool:
         opcode, operand = word >> 56, word & 0xFFFFFFFF
-        if word >> 32 & 0xFFFFFF or opcode not in Opcode._value2member_map_:
+        if word >> 32 & 0xFFFFFF or opcode not in Opcode._value2member_map_ or opcode in CONVERSIONS:
             return False
         if opcode in WITHOUT_OPERAND:
             return operand == 0
@@ -275,6 +279,7 @@ class Sequencer:
             self._pause(now)
             return
         self.fabric.begin_sweep()
+        self.sweep_began = now
         self.colour = 0
         self._schedule(Activity.COLOUR, now + self.timing.sweep + self._phase())
 
@@ -293,8 +298,12 @@ class Sequencer:
         self.correlator.update(self.fabric.spins, self.fabric.sweep_under_way.planes)
         self._end_sweep(now)
 
-    def _end_sweep(self, now: int) -> None:
+    def _sweep_is_over(self, now: int) -> None:
         self.fabric.end_sweep()
+        self.fabric.ledger.busy += now - self.sweep_began
+
+    def _end_sweep(self, now: int) -> None:
+        self._sweep_is_over(now)
         self.sweeps_left -= 1
         if self.sweeps_left:
             self._schedule(Activity.SWEEP, now)

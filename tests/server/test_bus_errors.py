@@ -496,7 +496,7 @@ def with_fault(server: Server, address: int, times: int) -> None:
         (rmw("SYS.SCRATCH", 7, 0xFFFFFFFF), (), 7),
         (write("BIAS", 1, 3), (), 0),
         (block_read("SPIN", 5, 2), (), 0),
-        (block_write("BIAS", 2, 4), (bytes([1] * 8),), 0),
+        (block_write("BIAS", 2, 4), (bytes([1, 0] * 4),), 0),
     ],
     ids=["read", "write", "rmw", "window", "burst read", "burst write"],
 )

@@ -13,7 +13,7 @@ from tsu_emu import state as S
 from tsu_emu.analog.adc import thresholds
 from tsu_emu.analog.dac import DacBank, outputs
 from tsu_emu.analog.dead import DOWN, FLOATING, UP
-from tsu_emu.analog.stuck import as_stuck
+from tsu_emu.analog.stuck import StuckBits, as_stuck
 from tsu_emu.chip import Chip
 from tsu_emu.chip.arrays import Asynchronous, Clocked, Gaussians, Langevins, Mixtures
 from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK
@@ -22,9 +22,25 @@ Floats = NDArray[np.float64]
 Teller = Callable[[Arguments], NDArray[Any]]
 
 
+ELEMENTWISE = ("coupling_dac", "bias_dac", "adc_thresholds")
+"""Names that are asked for one element of."""
+
+
 def _each(values: Floats, count: int) -> Floats:
     """One value for each of `count` elements, where an array of one may hold for all."""
     return np.broadcast_to(values, count) if values.size == 1 else values
+
+
+def _staircase(bank: DacBank, element: int, stuck_mask: int = 0, stuck_value: int = 0) -> Floats:
+    """(2^bits,) outputs of one converter for its codes in ascending order, stuck bits included."""
+    column = element if bank.element.shape[1] > 1 else 0
+    offset, gain = (array[element : element + 1] if array.size > 1 else array for array in (bank.offset, bank.gain))
+    one = bank._replace(element=np.ascontiguousarray(bank.element[:, column : column + 1]), offset=offset, gain=gain)
+    count = 1 << bank.bits
+    stuck = StuckBits(np.full(count, stuck_mask, np.uint16), np.full(count, stuck_value, np.uint16))
+    out = np.empty(count)
+    outputs(one, as_stuck(stuck, (np.arange(count) - bank.middle).astype(np.int16), 0, bank.middle), 0, out)
+    return out
 
 
 class Truth:
@@ -98,9 +114,8 @@ class Truth:
 
     def _dac(self, bank: int, given: Arguments) -> Floats:
         element = given.integer("element", 0, self._chip.parameters.elements(bank) - 1)
-        stuck = self._chip.parameters.stuck[bank]
-        part = slice(element, element + 1)
-        return _staircase((self._die.coupling, self._die.bias)[bank], element, int(stuck.mask[part][0]), int(stuck.value[part][0]))
+        mask, value = (array[element] for array in self._chip.parameters.stuck[bank])
+        return _staircase((self._die.coupling, self._die.bias)[bank], element, mask, value)
 
     def _thresholds(self, given: Arguments) -> Floats:
         adc = given.integer("element", 0, self._chip.config.adc.count - 1)

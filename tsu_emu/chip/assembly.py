@@ -54,6 +54,22 @@ def is_deferred(config: ChipConfig) -> bool:
     return not isinstance(config.cell, Pbit) or config.cell.noise.kind != "ideal"
 
 
+def sweep_work(config: ChipConfig, cap: Capabilities) -> int:
+    """About what a sweep of one plane of a deferred array costs, in units of 6 ns, so that a run can be stopped in time."""
+    cell, tick_s, heard = config.cell, config.timing.colour / config.clock.hz, 1 + cap.couplers // cap.cells
+    match cell:
+        case AsynchronousPbit():
+            return int(cap.cells * (heard + 40 * tick_s / cell.tau_s))
+        case Gaussian():
+            return 8 * cap.cells + cap.cells**2 // 8
+        case Langevin():
+            return cap.cells * cell.substeps * (4 + heard // 8)
+        case Mixture():
+            return int(cap.cells * (16 + 16 * tick_s / cell.mode_tau_s))
+        case _:
+            return 4 * cap.cells * heard
+
+
 def make_array(config: ChipConfig, topology: Topology, plant: Plant, state: S.ChipState) -> arrays.Array:
     """The array of a configuration's kind of cells."""
     common = config, topology, state, arrays.Defects(plant.dead_mask, plant.dead_value, plant.floating)
@@ -95,6 +111,7 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, thread
         general=is_general(config),
         epoch_cycles=config.slow.epoch_cycles if is_slow(config) else 0,
         deferred=is_deferred(config),
+        sweep_work=sweep_work(config, cap),
         temp_code_max=(1 << cap.temp_bits) - 1,
         loop_depth=cap.loop_depth,
         threads=threads,

@@ -63,7 +63,7 @@ class Plant(NamedTuple):
         nothing
     general : fields are made by `parameters`, before the sweep or phase that needs them; else they follow each write at once
     epoch_cycles : grid of slow effects; 0 if there are none
-    deferred : the array is moved outside
+    deferred : the array is moved outside; sweep_work : what a sweep of one of its planes costs, in units of CELL_WORK
     """
 
     rules: RegisterRules
@@ -84,6 +84,7 @@ class Plant(NamedTuple):
     general: bool
     epoch_cycles: int
     deferred: bool
+    sweep_work: int
     temp_code_max: int
     loop_depth: int
     threads: int
@@ -219,6 +220,7 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
         if action == DO_STROBE:
             c.counts[READS] += s.plane_temp.size * s.spins.shape[1]
         if p.deferred:
+            budget -= c.sequencer[ENABLED] * p.sweep_work
             reason = _defer(c, action, k, tick, phase[-1], phase.size - 1)
             if reason != DONE:
                 return reason, action

@@ -11,16 +11,18 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from tsu_contract.wire import PAYLOAD_BYTES_MAX
+from tsu_contract.wire import PAYLOAD_BYTES_MAX, Frame
 from tsu_emu.server.session import Server
 
+Handler = Callable[[list[Frame]], list[Frame]]
+"""From the frames of a request to those of its reply."""
 LOOPBACK = re.compile(r"tcp://(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):(\d{1,5}|\*)")
 QUEUED_REPLIES = 1000
 """Replies that may wait for a client that does not read; further ones are dropped, and it may ask for them again."""
@@ -80,41 +82,73 @@ def announce(event: str, **details: Any) -> None:
         print(json.dumps({"event": event, **details}), flush=True)
 
 
-class Daemon:
-    """Serves one chip on one endpoint until `stop` is called, a signal comes or, if asked, standard input closes.
+class _Listener:
+    """A ROUTER on one endpoint, and who answers there; EndpointError if it cannot listen."""
 
-    server : the chip's sessions; exit_with_stdin : end when standard input does; EndpointError if it cannot listen
-    """
-
-    def __init__(self, server: Server, endpoint: str, exit_with_stdin: bool = False) -> None:
-        self._server = server
-        if exit_with_stdin and sys.stdin is None:
-            raise EndpointError("standard input is closed already; do not ask to end with it")
-        self._stdin = sys.stdin.fileno() if exit_with_stdin else None
-        self._context = zmq.Context()
-        self._router = self._context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.LINGER, 1000)
-        self._router.setsockopt(zmq.MAXMSGSIZE, PAYLOAD_BYTES_MAX)
-        self._router.setsockopt(zmq.ROUTER_HANDOVER, 0)
-        self._router.setsockopt(zmq.SNDHWM, QUEUED_REPLIES)
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, handle: Handler) -> None:
+        self._handle = handle
+        self.socket = context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 1000)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, PAYLOAD_BYTES_MAX)
+        self.socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
+        self.socket.setsockopt(zmq.SNDHWM, QUEUED_REPLIES)
         self._bind(endpoint)
-        self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.endpoint = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._ipc = Path(endpoint.removeprefix("ipc://")) if endpoint.startswith("ipc://") else None
-        self._wake_read, self._wake_write = os.pipe()
-        server.chip.between_calls = self._between_calls
 
     def _bind(self, endpoint: str) -> None:
         before = os.umask(0o077)
         try:
             prepare(endpoint)
             os.umask(0o177)
-            self._router.bind(endpoint)
+            self.socket.bind(endpoint)
         except (zmq.ZMQError, EndpointError) as error:
-            self._router.close(0)
-            self._context.term()
+            self.socket.close(0)
             raise EndpointError(f"{endpoint}: {error}" if isinstance(error, zmq.ZMQError) else str(error)) from None
         finally:
             os.umask(before)
+
+    def answer(self) -> None:
+        """Answers what has arrived, up to MESSAGES_A_TURN."""
+        for _ in range(MESSAGES_A_TURN):
+            try:
+                client, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self.socket.send_multipart([client, *self._handle(list(frames))], copy=False)
+
+    def close(self) -> None:
+        self.socket.close()
+        if self._ipc:
+            self._ipc.unlink(missing_ok=True)
+
+
+class Daemon:
+    """Serves one chip on its endpoints until `stop` is called, a signal comes or, if asked, standard input closes.
+
+    server : the chip's sessions, at `endpoint`; doors : endpoint and handler of each further door, by name; all share one thread
+    exit_with_stdin : end when standard input does; EndpointError if it cannot listen
+    endpoints : of the doors, by name
+    """
+
+    def __init__(
+        self, server: Server, endpoint: str, exit_with_stdin: bool = False, doors: Mapping[str, tuple[str, Handler]] | None = None
+    ) -> None:
+        if exit_with_stdin and sys.stdin is None:
+            raise EndpointError("standard input is closed already; do not ask to end with it")
+        self._stdin = sys.stdin.fileno() if exit_with_stdin else None
+        self._context = zmq.Context()
+        self._listeners: list[_Listener] = []
+        try:
+            for at, handle in ((endpoint, server.handle), *(doors or {}).values()):
+                self._listeners.append(_Listener(self._context, at, handle))
+        except EndpointError:
+            self._close_sockets()
+            raise
+        self.endpoint, *others = (listener.endpoint for listener in self._listeners)
+        self.endpoints = dict(zip(doors or {}, others, strict=True))
+        self._wake_read, self._wake_write = os.pipe()
+        server.chip.between_calls = self._between_calls
 
     def stop(self) -> None:
         """Ends `run` from another thread or a signal handler, in the midst of a long run too."""
@@ -123,7 +157,8 @@ class Daemon:
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Answers requests in the order in which they come; calls `ready` when signals are being heard."""
         poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
+        for listener in self._listeners:
+            poller.register(listener.socket, zmq.POLLIN)
         for waking in self._wakers():
             poller.register(waking, zmq.POLLIN)
         try:
@@ -132,8 +167,9 @@ class Daemon:
                 while True:
                     active = dict(poller.poll())
                     self._between_calls()
-                    if self._router in active:
-                        self._answer()
+                    for listener in self._listeners:
+                        if listener.socket in active:
+                            listener.answer()
         except _StopAsked:
             pass
         finally:
@@ -167,22 +203,15 @@ class Daemon:
             for number, handler in kept.items():
                 signal.signal(number, handler)
 
-    def _answer(self) -> None:
-        """Answers what has arrived, up to MESSAGES_A_TURN."""
-        for _ in range(MESSAGES_A_TURN):
-            try:
-                client, *frames = self._router.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._router.send_multipart([client, *self._server.handle(frames)], copy=False)
+    def _close_sockets(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._context.term()
 
     def _close(self) -> None:
-        self._router.close()
-        self._context.term()
+        self._close_sockets()
         os.close(self._wake_read)
         os.close(self._wake_write)
-        if self._ipc:
-            self._ipc.unlink(missing_ok=True)
 
 
 def boot_word() -> str:

@@ -1,0 +1,12 @@
+"""Characterisation: what a chip is, measured through its pins as a laboratory would, and a datasheet of it.
+
+>>> from tsu_apps.characterise import characterise
+>>> with tsu_driver.open("emu:digits-typical") as chip:
+...     result = characterise(chip)
+"""
+
+from tsu_apps.characterise.lab import Lab
+from tsu_apps.characterise.measurement import Measurement, Procedure
+from tsu_apps.characterise.run import PROCEDURES, Characterisation, characterise
+
+__all__ = ["PROCEDURES", "Characterisation", "Lab", "Measurement", "Procedure", "characterise"]
