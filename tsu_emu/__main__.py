@@ -91,7 +91,7 @@ def _serve(config: ChipConfig, endpoint: str, doors: dict[str, str], threads: in
 
     for at in (endpoint, *doors.values()):
         prepare(at)
-    warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total))
+    warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
     chip = Chip(config, BootFirmware(), threads=min(threads, os.cpu_count() or 1))
     kinds = {"instruments": Instruments, "oracle": Oracle}
     handlers = {name: (at, kinds[name](chip).handle) for name, at in doors.items()}
@@ -180,16 +180,27 @@ def configs(
 
 
 @app.command()
-def warmup() -> None:
-    """Compile the chip now, into the user's cache directory, so that the first `serve` starts at once."""
+def warmup(
+    config: Annotated[
+        str | None, typer.Argument(metavar="[CONFIG]", help="What to compile for; all shipped configurations if left out.")
+    ] = None,
+) -> None:
+    """Compile now, into the user's cache directory, so that the first `serve` starts at once."""
     from rich.progress import Progress
 
+    from tsu_emu.config import ConfigError, load, shipped
+
+    try:
+        chosen = [load(name) for name in ([config] if config else shipped())]
+    except ConfigError as error:
+        raise _fail(str(error)) from None
     with Progress() as bar:
-        task = bar.add_task("compiling the chip", total=None)
         from tsu_emu.warmup import warm_up
 
-        warm_up(lambda done, total: bar.update(task, completed=done, total=total))
-        bar.update(task, completed=1, total=1)
+        for chip in chosen:
+            task = bar.add_task(f"compiling for {chip.name}", total=None)
+            warm_up(lambda done, total, task=task: bar.update(task, completed=done, total=total), chip)
+            bar.update(task, completed=1, total=1)
 
 
 def _version(value: bool) -> None:

@@ -8,12 +8,14 @@ import numpy as np
 from numba.core import event
 from numpy.typing import NDArray
 
+from tsu_contract.capabilities import VALUE_KINDS
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
 from tsu_emu import jit
 from tsu_emu.chip import Bus, Chip
-from tsu_emu.config import parse
+from tsu_emu.chip.parameters import is_general
+from tsu_emu.config import ChipConfig, Edges, parse
 
 Progress = Callable[[int, int], None]
 """Called with functions compiled so far, and how many there are."""
@@ -43,37 +45,61 @@ class _Boot:
         return None
 
 
-def warm_up(progress: Progress) -> None:
-    """Returns when all is compiled, from scratch in about half a minute, else loaded from the cache in a fraction of a second."""
+def warm_up(progress: Progress, config: ChipConfig | None = None) -> None:
+    """Returns when all that a chip of `config` runs is compiled; clocked p-bits without a config.
+
+    From scratch it takes about half a minute, from the cache a fraction of a second.
+    """
     with event.install_listener("numba:compile", _Count(progress)):
         for sigma in (0.0, 0.01):
-            _live(sigma)
+            _live(_pbits(sigma))
+        if config is not None and is_general(config):
+            _live(_tiny(config))
 
 
-def _live(sigma: float) -> None:
-    """Every kind of operation on a chip of three cells."""
+def _pbits(sigma: float) -> ChipConfig:
+    """Three p-bits with static errors of about sigma."""
     dac = {"element_sigma": sigma, "gain_sigma": sigma, "offset_sigma_lsb": sigma}
-    topology = {"kind": "dense", "cells": 3}
     errors = {"coupling": {"dac": dac, "gain_sigma": sigma}, "bias": {"dac": dac}}
     errors |= {"cell": {"kind": "pbit", "slope_sigma": sigma, "offset_sigma_kt": sigma}}
     errors |= {"temperature": {"dac": {**dac, "full_scale": 4.0}}}
-    chip = Chip(parse({"name": "warmup", "fabric": {"topology": topology}, **errors}), _Boot())
-    program = assemble([Instruction(Opcode.RUN, 2), Instruction(Opcode.STROBE), Instruction(Opcode.HALT)])
-    codes = np.zeros(6, np.int16)
-    rows = [
-        (Op.BLKWR, WINDOWS["PROGRAM"].address, 0, 0, 6),
-        (Op.BLKWR, WINDOWS["COUPLING"].address, 0, 0, 3),
+    return parse({"name": "warmup", "fabric": {"topology": {"kind": "dense", "cells": 3}}, **errors})
+
+
+def _tiny(config: ChipConfig) -> ChipConfig:
+    """The same chip with three cells, each coupled to the others if the chip has couplers."""
+    loose = isinstance(config.fabric.topology, Edges) and not config.fabric.topology.pairs
+    topology = {"kind": "edges", "cells": 3, "pairs": [] if loose else [(0, 1), (1, 2), (0, 2)]}
+    data = config.model_dump(by_alias=True, exclude={"fabric", "provenance"})
+    return parse({**data, "fabric": {"planes": 2, "topology": topology}})
+
+
+def _live(config: ChipConfig) -> None:
+    """Every kind of operation on a small chip."""
+    chip = Chip(config, _Boot())
+    cap = chip.capabilities
+    conversions = [Instruction(Opcode.ADC_SCAN)] * (cap.cell_kind in VALUE_KINDS) + [Instruction(Opcode.ADC_CAPTURE, 2)]
+    middle = conversions if cap.adc_count else []
+    program = assemble([Instruction(Opcode.RUN, 2), Instruction(Opcode.STROBE), *middle, Instruction(Opcode.HALT)])
+    couplings = WINDOWS["COUPLING"]
+    codes = np.zeros(cap.couplers + cap.couplers % 2, np.int16)
+    rows = [(Op.BLKWR, WINDOWS["PROGRAM"].address, 0, 0, 2 * len(program))]
+    if cap.couplers:
+        rows.append((Op.BLKWR, couplings.address, 0, 0, cap.words(couplings)))
+    rows += [
         (Op.WRITE, WINDOWS["BIAS"].address, 0, 0, 0),
         (Op.WRITE, WINDOWS["CLAMP_MASK"].address, 0, 0, 0),
         (Op.WRITE, register("CORR.CTRL").at(), 1, 0, 0),
         (Op.WRITE, register("SEQ.CTRL").at(), 1, 0, 0),
-        (Op.WAIT, register("SEQ.STATUS").at(), 2, 0xFF, 10_000),
+        (Op.WAIT, register("SEQ.STATUS").at(), 2, 0xFF, 10_000_000),
         (Op.RMW, register("SYS.SCRATCH").at(), 1, 0xFFFFFFFF, 0),
-        (Op.READ, WINDOWS["SPIN"].address, 0, 0, 0),
+        (Op.READ, register("TEMP.SENSOR").at(), 0, 0, 0),
+        (Op.READ, WINDOWS["CLAMP_MASK"].address, 0, 0, 0),
     ]
     records = np.zeros(len(rows), RECORD)
     for k, (op, addr, value, mask, arg) in enumerate(rows):
         records[k] = (op, 0, 0, addr, value, mask, arg)
-    result = chip.execute(records, (program.tobytes(), codes.tobytes()))
+    payloads = (program.tobytes(), codes.tobytes()) if cap.couplers else (program.tobytes(),)
+    result = chip.execute(records, payloads)
     if result.failure is not None:
         raise AssertionError(f"the warm-up chip failed: {result.failure.message}")

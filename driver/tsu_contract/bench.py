@@ -1,7 +1,8 @@
 """Messages of the lab bench: the instruments door and the oracle door. docs/bench.md is the prose.
 
 Request: [header]; reply: [header][array ...]. A header is a msgpack array with the rules of `wire`; arrays are raw little-endian
-frames whose names, types and shapes the header gives. Decoding a request checks its form; replies come from a daemon that is trusted.
+frames whose names, types and shapes the header gives. Decoding a request checks its form. Replies come from a daemon that is
+trusted.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Reply:
 class Reading:
     """What the instruments are set to, and chip time.
 
-    ambient_k : K; supply_v : V; offset, amplitude : of the source on the converters' external pin, in units of their range, -1 .. 1
+    ambient_k : K; supply_v : V; offset, amplitude : of the source on the converters' external pin, in units of their range
     hz : its frequency; phase : in turns; cycle, seconds : chip time
     """
 
@@ -208,5 +209,5 @@ def fault_of(row: Sequence[int]) -> dict[str, Any]:
     """A row (number, kind, values ...) of the oracle's array `faults` in words: fault, kind, and the kind's own keys."""
     number, kind, *values = (int(n) for n in row)
     name = list(FAULTS)[kind - 1]
-    fault = {"fault": number, "kind": name, **dict(zip(FAULTS[name], values, strict=False))}
+    fault: dict[str, Any] = {"fault": number, "kind": name, **dict(zip(FAULTS[name], values, strict=False))}
     return {**fault, "at": POSITIONS[fault["at"]]} if name == "stuck-cell" else fault

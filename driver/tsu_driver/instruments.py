@@ -1,4 +1,4 @@
-"""The instruments of a lab round a chip: ambient temperature, supply, an analog source, and time that passes. As a program, too."""
+"""The instruments of a lab round a chip: ambient temperature, supply, an analog source, time that passes. A program, too."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from physics.exact import boltzmann, effective_samples, number, states, total_variation, tv_bound
-from physics.generator import Generator
+from tsu_apps.characterise.laws import Generator, boltzmann, effective_samples, number, states, total_variation, tv_bound
 from tsu_emu.analog.async_pbit import ARRHENIUS, GLAUBER, Bank, live, network_of
 from tsu_emu.analog.choice import clocks_of
 from tsu_emu.noise.streams import Stream

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from physics.exact import RandomSweep, Sweep, boltzmann, effective_samples, number, total_variation, tv_bound
+from tsu_apps.characterise.laws import RandomSweep, Sweep, boltzmann, effective_samples, number, total_variation, tv_bound
 from serving import config, opened
 
 GRAPHS = int(os.environ.get("TSU_PHYSICS_GRAPHS", "200"))

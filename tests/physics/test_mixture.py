@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from physics.exact import tv_bound
+from tsu_apps.characterise.laws import tv_bound
 from tsu_emu.analog.mixture import Mixture, live
 
 KEY = np.array([7, 0, 14], np.uint32)

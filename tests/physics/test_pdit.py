@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from physics.exact import boltzmann, effective_samples, total_variation, tv_bound
+from tsu_apps.characterise.laws import Chain, boltzmann, effective_samples, potts, total_variation, tv_bound
 from tsu_emu.analog.pdit import CHROMATIC, PALINDROMIC, Bank, drive_clamps, scan, sweep, update_colour
 from tsu_emu.noise.streams import Stream
 from tsu_emu.noise.threefry import threefry
@@ -55,62 +53,6 @@ class Cells:
 
     def numbers(self) -> NDArray[np.int64]:
         return self.bank.states.astype(np.int64) @ self.k ** np.arange(len(self.order))
-
-
-def configurations(n: int, k: int) -> NDArray[np.int64]:
-    """(k^n, n): row number = sum of states times k^i."""
-    return np.arange(k**n)[:, None] // k ** np.arange(n) % k
-
-
-def potts(J: Floats, h: Floats, T: float, fixed: dict[int, int]) -> Floats:
-    """P(s) ~ exp(-E/T) over all configurations. E = -sum_{i<j} J_ij [s_i = s_j] - sum_i h_{i, s_i}."""
-    n, k = h.shape
-    s = configurations(n, k)
-    energy = -0.5 * np.einsum("cij,ij->c", s[:, :, None] == s[:, None, :], J) - h[np.arange(n), s].sum(1)
-    p = np.exp(-(energy - energy.min()) / T)
-    for i, a in fixed.items():
-        p[s[:, i] != a] = 0
-    return np.asarray(p / p.sum())
-
-
-@dataclass
-class Chain:
-    """Sweep updating `order`; given[i] : P(cell i becomes a | rest), over (k,) * n axes, the last axis being cell 0."""
-
-    order: Sequence[int]
-    given: list[Floats]
-
-    @classmethod
-    def of(cls, J: Floats, h: Floats, T: float, fixed: dict[int, int], order: Sequence[int]) -> Chain:
-        n, k = h.shape
-        s, given = configurations(n, k), []
-        for i in range(n):
-            field = h[i, s[:, i]] + (s[:, i, None] == s) @ np.where(np.arange(n) == i, 0, J[i])
-            weight = np.exp(field / T).reshape((k,) * n)
-            given.append(weight / weight.sum(axis=n - 1 - i, keepdims=True))
-        return cls([int(i) for i in order if i not in fixed], given)
-
-    def apply(self, p: Floats) -> Floats:
-        n = len(self.given)
-        q = p.reshape(self.given[0].shape)
-        for i in self.order:
-            q = q.sum(axis=n - 1 - i, keepdims=True) * self.given[i]
-        return q.ravel()
-
-    def stationary(self, start: Floats) -> tuple[Floats, float]:
-        """Stationary law with the support of `start`, and the modulus of the second eigenvalue, by iteration."""
-        p, noise, growth = start, np.random.default_rng(0).normal(size=len(start)) * (start > 0), []
-        for _ in range(400):
-            p = self.apply(p)
-        noise -= noise.sum() * p
-        for _ in range(120):
-            noise = self.apply(noise)
-            noise -= noise.sum() * p
-            growth.append(np.abs(noise).sum())
-            if growth[-1] < 1e-30:
-                return p, 0.0
-            noise /= growth[-1]
-        return p, float(np.exp(np.mean(np.log(growth[60:]))))
 
 
 def problem(seed: int, symmetric: bool = True) -> Problem:

@@ -134,10 +134,15 @@ def choose_grid(bounds: list[float], cells: int) -> int:
     return k
 
 
-def pair_element(graph: Graph, e: int) -> int:
-    """The lesser of the numbers of a coupler and of the one in the other direction."""
+def opposite(graph: Graph, e: int) -> int:
+    """The coupler of the same pair in the other direction."""
     i, j = graph.target[e], graph.source[e]
-    return min(e, next(f for f in range(graph.row[j], graph.row[j + 1]) if graph.source[f] == i))
+    return next(f for f in range(graph.row[j], graph.row[j + 1]) if graph.source[f] == i)
+
+
+def pair_element(graph: Graph, e: int) -> int:
+    """The number of a coupler's pair: the lesser of its two couplers'."""
+    return min(e, opposite(graph, e))
 
 
 def build_analog(config: ChipConfig, graph: Graph) -> Analog:

@@ -202,6 +202,7 @@ class Author:
     def wait(self) -> None:
         rng = self.rng
         most = rng.choice((0, rng.randint(0, 10), 2 * self.pace, rng.randint(0, 5 * self.pace), rng.randint(20, 300)))
+        energy = rng.choice(("MON.ENERGY_UPDATE", "MON.ENERGY_READ", "MON.ENERGY_WRITE", "MON.ENERGY_WRITE"))
         name, value, mask = rng.choice(
             (
                 ("SEQ.STATUS", rng.choice(STATES), 0xFF),
@@ -213,11 +214,14 @@ class Author:
                 ("CORR.COUNT", rng.randrange(4), 3),
                 ("SEQ.PC", rng.randrange(8), 7),
                 ("MON.PHYS_TIME", rng.randrange(4), 3),
-                (rng.choice(("MON.ENERGY_UPDATE", "MON.ENERGY_READ", "MON.ENERGY_WRITE")), rng.randrange(4), 3),
+                (energy, rng.randrange(4), 3),
             )
         )
-        self.list.wait(name, value, mask, most, high=REGISTERS[name].words == 2 and rng.random() < 0.3)
+        wide = REGISTERS[name].words == 2
+        self.list.wait(name, value, mask, most, high=wide and rng.random() < 0.3)
         self.cut(0.7)
+        if wide and rng.random() < 0.5:
+            self.list.read(name, high=True)
 
     def cut(self, probability: float) -> None:
         """End a message here: what follows a WAIT that times out in the same message is lost."""

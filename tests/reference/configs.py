@@ -48,15 +48,18 @@ def _energy(rng: random.Random, hz: int) -> dict[str, Any]:
 
 
 def _dead(rng: random.Random) -> dict[str, float]:
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         return {}
-    return {"down": rng.choice((0.0, rng.uniform(0, 0.1))), "up": rng.choice((0.0, rng.uniform(0, 0.1)))}
+    return {"down": rng.choice((0.0, 0.1, rng.uniform(0, 0.1))), "up": rng.choice((0.0, 0.1, rng.uniform(0, 0.1)))}
 
 
 def _edges(rng: random.Random) -> dict[str, Any]:
     cells = rng.randint(1, 12)
     density = rng.choice((0.0, 0.15, 0.2, 0.2, 0.3, 0.6))
     pairs = [rng.sample((i, j), 2) for i in range(cells) for j in range(i) if rng.random() < density]
+    if rng.random() < 0.2:
+        path = rng.sample(range(cells), cells)
+        pairs = [[i, j] for i, j in zip(path, path[1:], strict=False)]
     rng.shuffle(pairs)
     return {"kind": "edges", "cells": cells, "pairs": pairs}
 

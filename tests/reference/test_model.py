@@ -15,7 +15,7 @@ from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_emu.config import parse
 
 from . import noise
-from .analog import decide, flip_threshold
+from .analog import build_analog, decide, flip_threshold, opposite
 from .configs import random_config
 from .generate import random_scenario
 from .harness import Reference, compare
@@ -181,13 +181,90 @@ def test_reset_abandons_a_sweep_and_counts_it() -> None:
     chip = ReferenceChip(config_of({"kind": "dense", "cells": 4}, timing={"slot": 50}))
     operations = OperationList()
     operations.write_burst("PROGRAM", 0, program_of((Opcode.RUN, 5), (Opcode.HALT, 0)))
+    operations.fence()
     operations.write("SEQ.CTRL", 1)
     operations.delay(100)
     operations.write("SYS.CTRL", 1)
     operations.delay(1000)
-    for name in ("FABRIC.SWEEP", "SEQ.STATUS", "SEQ.SWEEPS_LEFT", "FABRIC.PLANE_ENABLE"):
+    for name in ("FABRIC.SWEEP", "SEQ.STATUS", "SEQ.SWEEPS_LEFT", "FABRIC.PLANE_ENABLE", "MON.PHYS_TIME"):
         operations.read(name)
-    assert send(chip, operations).values[-4:] == [1, 0, 0, 1]
+    since_start = 100 + chip.timing.issue
+    assert send(chip, operations).values[-5:] == [1, 0, 0, 1, since_start - 2 * chip.timing.instruction]
+
+
+def test_energies_and_physical_time_by_hand() -> None:
+    """Two sweeps of 4 colours and 3 planes: 2 (1 + 4 x 3) cycles, 24 updates; 12 cells latched; 12 + 2 codes; 5e4 fJ a cycle."""
+    energy = {"update_aj": 1500, "read_aj": 7, "write_aj": 10**12, "conversion_aj": 5, "standby_w": 5e-3}
+    chip = ReferenceChip(config_of({"kind": "dense", "cells": 4}, 3, energy=energy))
+    operations = OperationList()
+    operations.write_burst("COUPLING", 0, bytes(24))
+    operations.write_word("BIAS", 1, 0)
+    operations.write_burst("PROGRAM", 0, program_of((Opcode.RUN, 2), (Opcode.STROBE, 0), (Opcode.HALT, 0)))
+    operations.write("SEQ.CTRL", 1)
+    operations.wait("SEQ.STATUS", 2, 0xFF, 1000)
+    for part in ("PHYS_TIME", "ENERGY_UPDATE", "ENERGY_READ", "ENERGY_ADC", "ENERGY_WRITE"):
+        operations.read(f"MON.{part}")
+    operations.read("MON.ENERGY_WRITE", high=True)
+    operations.read("MON.ENERGY_STANDBY")
+    operations.read("SYS.CYCLE")
+    values, timing = send(chip, operations).values[-8:], chip.timing
+    assert values[:4] == [26, 36, 0, 0]
+    assert values[4] | values[5] << 32 == 14 * 10**9
+    assert values[6] == 50_000 * (values[7] - timing.issue - timing.access - timing.return_)
+    now = 10**18
+    parts = chip.fabric.ledger.femtojoules(now)
+    assert parts["MON.ENERGY_STANDBY"] == now * 50_000 % 2**64
+    assert parts["MON.ENERGY"] == (36 + 14 * 10**9 + now * 50_000) % 2**64
+
+
+def test_stuck_bits_are_as_many_as_expected_and_hold() -> None:
+    """1,056 DACs of 8 bits, p = .05: as many as binomial within 5 s.e., half of them at 1; a stuck bit's value never changes."""
+    chip = ReferenceChip(config_of({"kind": "dense", "cells": 33}, coupling={"dac": {"stuck_bit_probability": 0.05}}))
+    dacs = chip.fabric.analog.coupling
+    stuck = [value for dac in dacs for value in dac.stuck if value is not None]
+    trials = 8 * len(dacs)
+    assert abs(len(stuck) - 0.05 * trials) < 5 * math.sqrt(0.05 * 0.95 * trials)
+    assert abs(sum(stuck) - len(stuck) / 2) < 5 * math.sqrt(len(stuck)) / 2
+    assert all(dac.stuck == [None] * 8 for dac in chip.fabric.analog.bias)
+    top = next(dac for dac in dacs if dac.stuck[7] is not None and dac.stuck[:7] == [None] * 7)
+    assert (top.output(-128) == top.output(0)) and (top.output(-1) == top.output(127))
+    whole = next(dac for dac in dacs if dac.stuck == [None] * 8)
+    assert whole.output(-128) == pytest.approx(-2.0) and whole.output(0) == pytest.approx(0.0)
+
+
+def test_stuck_cells_stay_where_they_are_from_the_first_sweep_on() -> None:
+    """Clamped the other way in all planes, and run."""
+    for spin, where in ((-1, "down"), (1, "up")):
+        chip = ReferenceChip(config_of({"kind": "dense", "cells": 6}, 9, cell={"kind": "pbit", "dead": {where: 0.5}}))
+        stuck = chip.fabric.stuck
+        assert 0 < len(stuck) < 6
+        assert set(stuck.values()) == {spin}
+        assert {row[i] for row in chip.fabric.spins for i in stuck} == {-1, 1}
+        operations = OperationList()
+        operations.write_burst("CLAMP_MASK", 0, np.full(9, 0x3F, "<u4").tobytes())
+        operations.write_burst("CLAMP_VALUE", 0, np.full(9, 0x3F if spin < 0 else 0, "<u4").tobytes())
+        operations.write_burst("PROGRAM", 0, program_of((Opcode.RUN, 1), (Opcode.HALT, 0)))
+        operations.write("SEQ.CTRL", 1)
+        operations.wait("SEQ.STATUS", 2, 0xFF, 1000)
+        send(chip, operations)
+        assert all(row[i] == (spin if i in stuck else -spin) for row in chip.fabric.spins for i in range(6))
+
+
+def test_directions_of_a_pair_share_its_gain_and_have_one_of_their_own_each() -> None:
+    """66 pairs: equal bits with the common part alone; with both parts covariance s_pair^2 within 5 s.e."""
+    graph = build_graph(config_of({"kind": "dense", "cells": 12}))
+    other = [opposite(graph, e) for e in range(len(graph.source))]
+    assert [other[f] for f in other] == list(range(len(other)))
+
+    def gains(**coupling: float) -> list[float]:
+        return build_analog(config_of({"kind": "dense", "cells": 12}, coupling=coupling), graph).kappa
+
+    common = gains(pair_gain_sigma=0.1)
+    assert [common[f] for f in other] == common
+    assert len(set(common)) == len(common) // 2
+    both = np.array(gains(pair_gain_sigma=0.1, gain_sigma=0.1)) - 1
+    forward, backward = np.array([(both[e], both[f]) for e, f in enumerate(other) if e < f]).T
+    assert abs(np.mean(forward * backward) - 0.01) < 5 * 0.01 * math.sqrt(5 / len(forward))
 
 
 def test_scenarios_depend_on_their_seed_alone() -> None:

@@ -25,9 +25,10 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from tsu_emu.warmup import warm_up
 
-warm_up(lambda done, total: None)
 from tsu_emu.chip import Chip
 from tsu_emu.config import load
+for name in ("digits-typical", "ideal-16", "langevin-16"):
+    warm_up(lambda done, total: None, load(name))
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.registers import WINDOWS, register
 from tsu_firmware import BootFirmware
@@ -40,13 +41,13 @@ def signatures():
 
 
 before = signatures()
-for name in ("digits-typical", "ideal-16"):
+for name in ("digits-typical", "ideal-16", "langevin-16"):
     chip = Chip(load(name), BootFirmware(), threads=2)
     records = np.zeros(4, RECORD)
     records[0] = (Op.WAIT, 0, 0, register("SYS.BOOT").at(), 2, 0xFF, 10**6)
     records[1] = (Op.WRITE, 0, 0, register("SEQ.CTRL").at(), 1, 0, 0)
-    records[2] = (Op.BLKWR, 0, 0, WINDOWS["CLAMP_VALUE"].address, 0, 0, 2)
-    records[3] = (Op.BLKRD, 0, 0, WINDOWS["SPIN"].address, 0, 0, 5)
+    records[2] = (Op.BLKWR, 0, 0, WINDOWS["CLAMP_MASK"].address, 0, 0, 2)
+    records[3] = (Op.BLKRD, 0, 0, WINDOWS["BIAS"].address, 0, 0, 5)
     assert chip.execute(records, (bytes(8),)).failure is None
 print({name: new - before.get(name, set()) for name, new in signatures().items() if new - before.get(name, set())})
 """

@@ -29,7 +29,7 @@ GLAUBER, ARRHENIUS = 0, 1
 SPAN = 200.0
 """Synapse time constants after which lags get a new origin of time, so that their scale stays finite."""
 LIMIT = 12.0
-"""Largest |I / T| of an Arrhenius rate: attempts have a frequency of their own, here 160,000 times the rate of a cell without field."""
+"""Largest |I / T| of an Arrhenius rate: attempts have a frequency, here 160,000 times the rate of a cell without field."""
 
 
 class Network(NamedTuple):

@@ -1,1 +1,1 @@
-"""The lab bench round a chip: `instruments` and `oracle` turn requests into actions on it, without sockets; `client` asks an oracle."""
+"""The lab bench round a chip: `instruments` and `oracle` act on it, without sockets; `client` asks an oracle."""

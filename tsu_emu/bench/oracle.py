@@ -1,4 +1,4 @@
-"""The oracle door: faults, ground truth and the state's digest. Only the emulator has it; tests and tools ask it, apps never do."""
+"""The oracle door: faults, ground truth and the state's digest. Only an emulator has it; tests and tools ask it, no app does."""
 
 from __future__ import annotations
 
