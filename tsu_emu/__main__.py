@@ -146,9 +146,12 @@ def _pair(text: str) -> tuple[str, int | str]:
     if value in REGISTERS:
         return key, REGISTERS[value].address
     try:
-        return key, int(value, 0)
+        number = int(value, 0)
     except ValueError:
         return key, value
+    if not -(1 << 63) <= number < 1 << 64:
+        raise _fail(f"{text}: a number of 64 bits expected")
+    return key, number
 
 
 @app.command()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.special import ndtr
 
-from analog.converters import Linearity, coherent_sine, expected_enob, linearity, sine_fit, sine_histogram
+from tsu_apps.characterise.sine import Linearity, coherent_sine, expected_enob, linearity, sine_fit, sine_histogram
 from tsu_contract.capabilities import TRIM_CODES
 from tsu_emu.analog.adc import REACH, AdcBank, conversion_cycles, convert, make_bank, thresholds
 from tsu_emu.config import Adc

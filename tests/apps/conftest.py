@@ -26,7 +26,8 @@ offset_sigma_lsb = 1.0
 [bias.dac]
 full_scale = 4.0
 offset_sigma_lsb = 1.0
-[pbit]
+[cell]
+kind = "pbit"
 slope_sigma = 0.1
 offset_sigma_kt = 0.3
 """

@@ -45,7 +45,7 @@ def test_the_sensor_follows_the_ambient_with_its_lag(more: dict[str, object]) ->
 
 
 def test_the_past_was_spent_at_the_old_setting() -> None:
-    """A second passes before the change. Power: with the change made behind the instruments' back, the past is rewritten by 10 K."""
+    """A second passes before the change. Power: a change made behind the instruments' back rewrites the past, by 10 K."""
     honest, forged = Bench(chain()), Bench(chain())
     for bench in (honest, forged):
         bench.operate(delay(HZ))
@@ -82,7 +82,7 @@ def test_the_supply_reaches_the_fields_of_the_next_sweep() -> None:
 
 
 def test_a_capture_follows_the_source() -> None:
-    """At one first cycle, and no other, all codes are those under which the sine lies; a step higher or another phase fits none."""
+    """At one first cycle alone all codes are those under which the sine lies; a step higher or another phase fits none."""
     bench = Bench(chain())
     source = {"offset": 0.125, "amplitude": 0.5, "hz": 12_345.0, "phase": 0.2}
     begin, n = bench.lab("source", **source)["cycle"], 200
@@ -128,7 +128,7 @@ def test_skipping_is_a_delay() -> None:
 
 
 def test_ten_years_cost_nothing_and_leave_their_mark() -> None:
-    """The walk of ten years is .05 sqrt(87,660) = 15 kT rms for each cell; the chip's life before it moved it by less than .01."""
+    """The walk of ten years is .05 sqrt(87,660) = 15 kT rms for each cell; two sweeps moved it by less than .01."""
     bench = Bench(chain(**DRIFTING))
     bench.sweeps(2)
     before = bench.truth("drift_offset")

@@ -23,8 +23,9 @@ from tsu_contract.bench import (
     exchange,
 )
 from tsu_contract.errors import Code, Failure, Layer, ProtocolError
-from tsu_contract.wire import Kind, encode_request as encode_front_request
+from tsu_contract.wire import Kind
 from tsu_contract.wire import Request as FrontRequest
+from tsu_contract.wire import encode_request as encode_front_request
 from tsu_emu.state import digest
 
 CASES = 1000

@@ -127,8 +127,7 @@ GOLDEN_REPLIES: dict[str, tuple[Reply, list[str]]] = {
     "failure on the bus of the chip": (
         FAILED_ACCESS,
         [
-            "9ca354535501020101cd019100050990"
-            "0084a76d657373616765a26e6fa5696e64657800a761646472657373ce0c000000a56669656c64c0",
+            "9ca354535501020101cd0191000509900084a76d657373616765a26e6fa5696e64657800a761646472657373ce0c000000a56669656c64c0",
             "",
         ],
     ),

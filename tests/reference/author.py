@@ -6,24 +6,18 @@ import random
 
 import numpy as np
 
-from tsu_contract.capabilities import Capabilities
 from tsu_contract.program import Opcode
 from tsu_contract.registers import REGISTERS, WINDOWS
 from tsu_emu.config import ChipConfig
 
+from .capabilities import capabilities_of
 from .operations import OperationList
 from .programs import random_instruction, random_program
-from .registers import capabilities_of
+from .readout import READ_OFTEN
 from .topology import build_graph
 
 PERIODS = (1, 1, 1, 2, 3, 5)
 STATES = (2, 3, 4)
-READ_OFTEN = (
-    "SEQ.STATUS", "SEQ.STATUS", "SEQ.PC", "SEQ.SWEEPS_LEFT", "FABRIC.STATUS", "FABRIC.SWEEP", "SYS.CYCLE", "SYS.ERROR",
-    "IRQ.PENDING", "CORR.COUNT", "TEMP.TDAC", "SYS.SCRATCH", "CORR.CTRL", "MON.PHYS_TIME", "MON.ENERGY", "MON.ENERGY_UPDATE",
-    "MON.ENERGY_READ", "MON.ENERGY_WRITE", "MON.ENERGY_ADC", "MON.ENERGY_STANDBY", "TEMP.SENSOR", "ADC.MUX", "ADC.ELEMENT",
-    "ADC.PERIOD", "ADC.MODE", "ADC.CLIPPED",
-)  # fmt: skip
 
 
 class Author:
@@ -312,43 +306,3 @@ class Author:
             self.restart: 10, self.pause: 6, self.settle: 3,
         }  # fmt: skip
         self.rng.choices(list(acts), list(acts.values()))[0]()
-
-
-def read_out(capabilities: Capabilities, idle_gap: int) -> OperationList:
-    """Everything the host can read: state as it is, then after a RESET and a STROBE; then `idle_gap` cycles."""
-    out = OperationList()
-    for name in READ_OFTEN:
-        out.read(name)
-    for window in ("SPIN", "CORR_PAIR", "CORR_MEAN"):
-        _read_whole(out, capabilities, window)
-    out.write("SYS.CTRL", 1)
-    for name, reg in REGISTERS.items():
-        if not reg.mask("r", "rw", "w1c"):
-            continue
-        for index in range(reg.count):
-            for half in range(reg.words):
-                out.read(name, index, bool(half))
-    out.write("CORR.CTRL", 4)
-    for window in WINDOWS:
-        _read_whole(out, capabilities, window)
-    out.write_burst("PROGRAM", 0, np.array([Opcode.STROBE << 56, Opcode.HALT << 56], "<u8").tobytes())
-    out.write("SEQ.CTRL", 1)
-    out.wait("SEQ.STATUS", 2, 0xFF, 10_000)
-    _read_whole(out, capabilities, "SPIN")
-    out.wait("FABRIC.STATUS", 1, 1, 10_000)
-    if idle_gap:
-        out.delay(idle_gap)
-        for name in ("SYS.CYCLE", "MON.ENERGY", "MON.ENERGY_STANDBY"):
-            out.read(name, high=True)
-            out.read(name)
-            out.read(name, high=True)
-        out.read("TEMP.SENSOR")
-        out.delay_until(idle_gap + 1)
-    out.read("SYS.CYCLE")
-    return out
-
-
-def _read_whole(out: OperationList, capabilities: Capabilities, window: str) -> None:
-    words = capabilities.words(WINDOWS[window])
-    if words and window != "TOPO_POSITION":
-        out.read_burst(window, 0, words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 from tsu_emu.config import parse
@@ -50,7 +51,7 @@ def _energy(rng: random.Random, hz: int) -> dict[str, Any]:
 def _dead(rng: random.Random) -> dict[str, float]:
     if rng.random() < 0.4:
         return {}
-    return {"down": rng.choice((0.0, 0.1, rng.uniform(0, 0.1))), "up": rng.choice((0.0, 0.1, rng.uniform(0, 0.1)))}
+    return {how: rng.choice((0.0, 0.1, rng.uniform(0, 0.1))) for how in ("down", "up", "floating")}
 
 
 def _edges(rng: random.Random) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def _edges(rng: random.Random) -> dict[str, Any]:
     pairs = [rng.sample((i, j), 2) for i in range(cells) for j in range(i) if rng.random() < density]
     if rng.random() < 0.2:
         path = rng.sample(range(cells), cells)
-        pairs = [[i, j] for i, j in zip(path, path[1:], strict=False)]
+        pairs = [[i, j] for i, j in pairwise(path)]
     rng.shuffle(pairs)
     return {"kind": "edges", "cells": cells, "pairs": pairs}
 

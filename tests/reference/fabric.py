@@ -32,14 +32,14 @@ class Taken:
     clamped: dict[int, set[int]]
 
 
-def stuck_cells(config: ChipConfig, cells: int) -> dict[int, int]:
-    """Spins of the cells that are stuck."""
-    dead, stuck = config.cell.dead, {}
+def dead_cells(config: ChipConfig, cells: int) -> dict[int, int]:
+    """What is wrong with the cells that are dead: -1 or +1 where they are stuck, 0 if they hear nothing."""
+    dead, found = config.cell.dead, {}
     for i in range(cells):
         u = noise.draw(config.seeds.die, noise.DEAD_CELLS, (i, 0, 0, 0))[0] / 2**32
-        if u < dead.down + dead.up:
-            stuck[i] = -1 if u < dead.down else 1
-    return stuck
+        if u < dead.down + dead.up + dead.floating:
+            found[i] = -1 if u < dead.down else 1 if u < dead.down + dead.up else 0
+    return found
 
 
 class Fabric:
@@ -53,7 +53,9 @@ class Fabric:
         self.seed = config.seeds.run
         self.analog = build_analog(config, graph)
         self.ledger = Ledger(config)
-        self.stuck = stuck_cells(config, graph.cells)
+        dead = dead_cells(config, graph.cells)
+        self.stuck = {i: spin for i, spin in dead.items() if spin}
+        self.floating = dead.keys() - self.stuck.keys()
         words = self.planes * self.cell_words
         self.coupling = [0] * len(graph.source)
         self.bias = [0] * graph.cells
@@ -150,6 +152,8 @@ class Fabric:
 
     def field(self, plane: int, cell: int) -> int:
         """Field of a cell in units of the grid."""
+        if cell in self.floating:
+            return 0
         total = self.bias_field[cell]
         for e in range(self.graph.row[cell], self.graph.row[cell + 1]):
             total += self.coupling_field[e] * self.spins[plane][self.graph.source[e]]

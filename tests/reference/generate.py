@@ -8,9 +8,10 @@ from typing import Any
 
 from tsu_emu.config import parse
 
-from .author import Author, read_out
+from .author import Author
 from .configs import random_config
 from .operations import Message
+from .readout import read_out
 
 CYCLES_MAX = 20_000
 FLIPS_MAX = 30_000

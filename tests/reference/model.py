@@ -14,9 +14,11 @@ from tsu_contract.operations import Op
 from tsu_contract.wire import Frame, Interrupt
 from tsu_emu.config import ChipConfig
 
+from .capabilities import capabilities_of
 from .fabric import Correlator, Fabric
-from .registers import Registers, Windows, capabilities_of, is_window
-from .sequencer import Interrupts, Sequencer
+from .interrupts import Interrupts
+from .registers import Registers, Windows, is_window
+from .sequencer import Sequencer
 from .topology import build_graph
 
 

@@ -1,17 +1,15 @@
-"""Interrupts and the sequencer; docs/theory-of-operation.md, "Sequencer" and "Interrupts"."""
+"""The sequencer; docs/theory-of-operation.md, "Sequencer"."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
 from tsu_contract.program import Opcode
-from tsu_contract.registers import register
-from tsu_contract.wire import Interrupt
 from tsu_emu.config import ChipConfig
 
 from .fabric import Correlator, Fabric
+from .interrupts import Interrupts
 
-LOG_ENTRIES = 64
 SEQ_FAULT, START_BUSY = 1, 2
 """Bits of SYS.ERROR."""
 
@@ -49,37 +47,6 @@ class Activity(IntEnum):
     SWEEP = 2
     COLOUR = 3
     CORRELATE = 4
-
-
-class Interrupts:
-    """PENDING, ENABLE, sticky errors and the log."""
-
-    def __init__(self) -> None:
-        self.pending = 0
-        self.enable = 0
-        self.error = 0
-        self.log: list[Interrupt] = []
-        self.number = 0
-
-    def reset(self) -> None:
-        """Registers to their reset values."""
-        self.pending = self.enable = self.error = 0
-
-    def raise_event(self, name: str, now: int) -> None:
-        self.raise_bits(register("IRQ.PENDING").fields[name].mask, now)
-
-    def raise_bits(self, bits: int, now: int) -> None:
-        """Bits set at once are one event."""
-        self.pending |= bits
-        if self.enable & bits:
-            self.log.append(Interrupt(self.number, now, self.pending))
-            self.number += 1
-
-    def take_log(self) -> tuple[tuple[Interrupt, ...], int]:
-        """The events since the last call that the log still holds, and how many it lost."""
-        kept, lost = self.log[-LOG_ENTRIES:], max(0, len(self.log) - LOG_ENTRIES)
-        self.log = []
-        return tuple(kept), lost
 
 
 class Sequencer:

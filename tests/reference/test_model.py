@@ -227,9 +227,9 @@ def test_stuck_bits_are_as_many_as_expected_and_hold() -> None:
     assert abs(sum(stuck) - len(stuck) / 2) < 5 * math.sqrt(len(stuck)) / 2
     assert all(dac.stuck == [None] * 8 for dac in chip.fabric.analog.bias)
     top = next(dac for dac in dacs if dac.stuck[7] is not None and dac.stuck[:7] == [None] * 7)
-    assert (top.output(-128) == top.output(0)) and (top.output(-1) == top.output(127))
+    assert (top.output(-128), top.output(-1)) == (top.output(0), top.output(127))
     whole = next(dac for dac in dacs if dac.stuck == [None] * 8)
-    assert whole.output(-128) == pytest.approx(-2.0) and whole.output(0) == pytest.approx(0.0)
+    assert (whole.output(-128), whole.output(0)) == pytest.approx((-2.0, 0.0))
 
 
 def test_stuck_cells_stay_where_they_are_from_the_first_sweep_on() -> None:

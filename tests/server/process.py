@@ -35,7 +35,7 @@ topology = { kind = "dense", cells = 12 }
 [sequencer]
 program_words = 16
 """
-SPREAD = SMALL + "[cell]\nkind = \"pbit\"\noffset_sigma_kt = 2.0\n"
+SPREAD = SMALL + '[cell]\nkind = "pbit"\noffset_sigma_kt = 2.0\n'
 """A die whose cells lean to one side or the other."""
 
 

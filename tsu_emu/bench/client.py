@@ -45,7 +45,7 @@ class Oracle:
         self._socket.close()
         self._context.term()
 
-    def ask(self, verb: str, **body: Any) -> Reply:
+    def ask(self, verb: str, /, **body: Any) -> Reply:
         """The reply to any verb; OracleError if it is a refusal or none comes."""
         self._number += 1
         try:
@@ -62,9 +62,9 @@ class Oracle:
         """The chip's name, kinds of faults with their keys, names of truths."""
         return self.ask("identify").body
 
-    def inject(self, kind: str, **values: int | str) -> int:
+    def inject(self, kind: str, /, **values: int | str) -> int:
         """A fault from now on, until it is cleared or used up; returns its number."""
-        return int(self.ask("inject", kind=kind, **values).body["fault"])
+        return int(self.ask("inject", **{**values, "kind": kind}).body["fault"])
 
     def faults(self) -> list[dict[str, Any]]:
         """Faults that there are: fault (its number), kind, and what that kind is told by."""

@@ -82,9 +82,15 @@ class Timing(Table):
     scan_beat: Cycles = 8
     write_buffer: Annotated[int, Field(ge=0, le=128)] = 32
     instruction: Annotated[int, Field(ge=1, le=1_000_000)] = 2
-    sweep: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    sweep: Cycles = 1
     colour: Cycles = 0
     slot: Cycles = 1
     correlate: Cycles = 1
     strobe: Cycles = 4
     settle: Cycles = 20
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> Timing:
+        if self.sweep + self.colour == 0:
+            raise ValueError("sweep 0 and colour 0: a sweep of no planes would take no time; at least one must be 1")
+        return self

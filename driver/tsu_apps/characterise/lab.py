@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tsu_apps.characterise.measurement import Measurement
 from tsu_driver import Chip
 from tsu_driver.instruments import Instruments
 
@@ -18,12 +19,14 @@ class Lab:
     chip : the chip; instruments : the bench's door, or None
     effort : 1 for the sample sizes that the tolerances are stated for, less for a quick look
     step : called with a share of the procedure's work, the shares of one procedure making 1
+    known : what earlier procedures measured, by key
     """
 
     chip: Chip
     instruments: Instruments | None = None
     effort: float = 1.0
     step: Callable[[float], None] = field(default=lambda share: None)
+    known: dict[str, Measurement] = field(default_factory=dict)
 
     def samples(self, full: int) -> int:
         """A sample size: `full` at effort 1, at least a tenth of it."""

@@ -95,6 +95,17 @@ def over_planes(values: Floats) -> tuple[Floats, Floats]:
     return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
 
 
+def rms(errors: Floats) -> float:
+    """Error of a usual element, about which estimates of single errors scatter."""
+    return float(np.sqrt(np.mean(errors**2))) if errors.size else 0.0
+
+
+def ordinary(errors: Floats) -> NDArray[np.int64]:
+    """Elements that were measured about as well as most: those of an error below thrice the median. The others, such as
+    saturated cells, would widen a tolerance that holds for all."""
+    return np.flatnonzero(errors <= 3.0 * np.median(errors))
+
+
 def look(lab: Lab, n: int, every: int, burn: int, share: float) -> NDArray[Any]:
     """(n, planes, cells) samples, taken in several goes, each of which makes a part of the `share` of the procedure's work."""
     parts, goes = [], max(1, min(8, n // 32))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tsu_apps.characterise import converters, dynamics, sampling, slow
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
 from tsu_driver import Chip
 from tsu_driver.instruments import Instruments
 
@@ -44,15 +44,17 @@ def characterise(
     if unknown:
         raise ValueError(f"no procedure {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PROCEDURES)}")
     result, begin = Characterisation(chip.name, chip.kind), chip.seconds
+    known: dict[str, Measurement] = {}
     for procedure in PROCEDURES:
         if only and procedure.name not in only:
             continue
-        lab = Lab(chip, instruments, effort, lambda share, name=procedure.name: progress(name, share))
+        lab = Lab(chip, instruments, effort, lambda share, name=procedure.name: progress(name, share), known)
         missing = procedure.lacks(lab)
         if missing:
             result.skipped[procedure.name] = missing
             continue
         lab.quiet()
-        result.outcomes[procedure.name] = procedure.run(lab)
+        result.outcomes[procedure.name] = outcome = procedure.run(lab)
+        known.update((m.key, m) for m in outcome.measurements)
     result.seconds = chip.seconds - begin
     return result
