@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -121,8 +120,7 @@ def test_an_effect_takes_no_noise_from_the_cells(name: str) -> None:
 # One effect at a time
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """tables : of a value's size, 0 off, 1 as expected; measure : of a chip after a sweep at `cycle`; tolerance : see `test`."""
 
     tables: Callable[[float], dict[str, Any]]

@@ -50,6 +50,22 @@ def well_moments(a: float, c: float, b: float, h: float, T: float, powers: tuple
     return np.array([(p * x**k).sum() / p.sum() for k in powers])
 
 
+def well_autocovariance(a: float, c: float, b: float, h: float, T: float, times: tuple[float, ...]) -> Floats:
+    """Autocovariance of a cell in that well at times in units of tau: eigenvectors of the reversible chain on a grid of steps .04
+    whose rates are T / step^2 exp(-(V' - V) / 2T)."""
+    x = np.linspace(-5.0, 5.0, 251)
+    V = (a * x**2 / 2 + c * x**3 / 3 + b * x**4 / 4 - h * x) / T
+    rate = T / (x[1] - x[0]) ** 2
+    leave = np.zeros(len(x))
+    leave[:-1] += rate * np.exp(-0.5 * np.diff(V))
+    leave[1:] += rate * np.exp(0.5 * np.diff(V))
+    decay, modes = np.linalg.eigh(np.diag(-leave) + rate * (np.eye(len(x), k=1) + np.eye(len(x), k=-1)))
+    root = np.exp(-0.5 * (V - V.min()))
+    root /= np.linalg.norm(root)
+    weight = (modes.T @ ((x - root @ (x * root)) * root)) ** 2
+    return np.array([weight @ np.exp(decay * t) for t in times])
+
+
 def mixture_weights(w: Floats, T: float) -> Floats:
     """(..., modes) probabilities softmax(w / T) of log-weights."""
     p = np.exp((w - w.max(axis=-1, keepdims=True)) / T)

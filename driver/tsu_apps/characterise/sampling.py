@@ -125,9 +125,10 @@ def slope_signs(chip: Chip) -> NDArray[np.int64]:
     return sign_rounds(int(column.max()) + 1)[:, column]
 
 
-def slope_levels(rounds: int) -> tuple[float, ...]:
-    """Biases, kT, at which each of so many sign patterns is measured."""
-    return LEVELS if rounds <= FEW_ROUNDS else LEVELS[1:2]
+def slope_levels(chip: Chip, rounds: int) -> tuple[float, ...]:
+    """Biases, kT, at which each of so many sign patterns is measured; on the grid of the DACs."""
+    levels = chip.quantise_biases(LEVELS if rounds <= FEW_ROUNDS else LEVELS[1:2]).codes * (chip.capabilities.bias_lsb * LSB_SCALE)
+    return tuple(levels.tolist())
 
 
 def slope_estimate(means: Floats, signs: NDArray[np.int64], levels: tuple[float, ...]) -> tuple[Floats, Floats]:
@@ -156,7 +157,7 @@ def slope_offset(lab: Lab) -> Outcome:
     """Every cell's response to its own bias, J = 0."""
     chip, (every, burn) = lab.chip, memory(lab)
     signs = slope_signs(chip)
-    levels = slope_levels(len(signs))
+    levels = slope_levels(chip, len(signs))
     if every > 1:
         chip.enable_planes(min(16, chip.capabilities.planes))
     planes = len(chip.enabled_planes)
@@ -176,7 +177,7 @@ def slope_offset(lab: Lab) -> Outcome:
         Measurement.of("slopes of cells", "cell.slope", slope, slopes, "", SIGMAS * rms(slopes) + 0.005, cells, "cell"),
         Measurement.of("offsets of cells", "cell.offset", offset, offsets, "kT", SIGMAS * rms(offsets) + 0.005, cells, "cell"),
     ]
-    return Outcome(measurements, notes=f"{n * planes * runs:,} samples of each cell; biases of {', '.join(map(str, levels))} kT")
+    return Outcome(measurements, notes=f"{n * planes * runs:,} samples of each cell; biases of {', '.join(f'{v:.3g}' for v in levels)} kT")
 
 
 def _jackknifed(sums: Floats, signs: NDArray[np.int64], levels: tuple[float, ...]) -> tuple[Floats, Floats]:
@@ -202,6 +203,11 @@ def coupler_pairs(chip: Chip) -> NDArray[np.int64]:
     return np.array(chosen, np.int64).reshape(-1, 2)
 
 
+def pair_coupling(chip: Chip) -> float:
+    """PAIR_J on the grid of the DACs, kT."""
+    return float(chip.quantise_couplings(PAIR_J).codes) * chip.capabilities.coupling_lsb * LSB_SCALE
+
+
 def coupler_problem(chip: Chip, pairs: NDArray[np.int64], signs: NDArray[np.int64], side: int) -> Problem:
     """PAIR_J on the pairs; cells of one side clamped to signs (pairs,), cells of no pair to random spins."""
     clamps = alive(chip, 4, tuple(pairs.ravel().tolist()))
@@ -223,7 +229,7 @@ def coupler_gain(lab: Lab) -> Outcome:
     """What each cell of some pairs hears of the other, as a share of the coupling that was programmed; and the asymmetry."""
     chip, (every, burn), pairs = lab.chip, memory(lab), coupler_pairs(lab.chip)
     rounds = sign_rounds(len(pairs))
-    planes, gain = chip.capabilities.planes, []
+    planes, gain, programmed = chip.capabilities.planes, [], pair_coupling(chip)
     n = max(4, lab.samples(60_000 if every == 1 else 40_000) // (planes * len(rounds)))
     for side in (1, 0):
         means = np.empty((len(rounds), planes, len(pairs)))
@@ -233,7 +239,7 @@ def coupler_gain(lab: Lab) -> Outcome:
         whole = coupler_estimate(means.mean(axis=1), rounds)
         groups = np.array_split(np.arange(planes), min(16, planes))
         left = [coupler_estimate(np.delete(means, g, axis=1).mean(axis=1), rounds) for g in groups]
-        gain.append((whole / PAIR_J, np.std(left, axis=0) * np.sqrt(len(groups) - 1) / PAIR_J))
+        gain.append((whole / programmed, np.std(left, axis=0) * np.sqrt(len(groups) - 1) / programmed))
     values, errors = (np.stack([g[k] for g in gain], axis=1) for k in (0, 1))
     usual = rms(errors)
     difference = 0.5 * (values[:, 0] - values[:, 1])
