@@ -189,7 +189,7 @@ def warmup(
     ] = None,
 ) -> None:
     """Compile now, into the user's cache directory, so that the first `serve` starts at once."""
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from tsu_emu.config import ConfigError, load, shipped
 
@@ -202,7 +202,11 @@ def warmup(
 
         for chip in chosen:
             task = bar.add_task(f"compiling for {chip.name}", total=None)
-            warm_up(lambda done, total, task=task: bar.update(task, completed=done, total=total), chip)
+
+            def show(done: int, total: int, task: TaskID = task) -> None:
+                bar.update(task, completed=done, total=total)
+
+            warm_up(show, chip)
             bar.update(task, completed=1, total=1)
 
 

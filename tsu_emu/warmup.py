@@ -93,6 +93,7 @@ def _live(config: ChipConfig) -> None:
         (Op.WRITE, register("SEQ.CTRL").at(), 1, 0, 0),
         (Op.WAIT, register("SEQ.STATUS").at(), 2, 0xFF, 10_000_000),
         (Op.RMW, register("SYS.SCRATCH").at(), 1, 0xFFFFFFFF, 0),
+        (Op.DELAY, 0, 0, 0, 3 * config.slow.epoch_cycles),
         (Op.READ, register("TEMP.SENSOR").at(), 0, 0, 0),
         (Op.READ, WINDOWS["CLAMP_MASK"].address, 0, 0, 0),
     ]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tsu_contract import PROTOCOL_MAJOR
 from tsu_contract.errors import Code, Failure, Layer, fail
-from tsu_contract.wire import MAGIC, Frame, _header, _pack, _shown, _unsigned
+from tsu_contract.wire import MAGIC, Frame, pack, read_header, shown, unsigned
 
 NAME_MAX = 32
 """Characters of a verb, and of a key of a body."""
@@ -66,17 +66,17 @@ class Reading:
 
 def encode_request(request: Request) -> list[Frame]:
     """Frames of a request: [MAGIC, major, verb, number, body]."""
-    return [_pack([MAGIC, PROTOCOL_MAJOR, request.verb, request.number, request.body])]
+    return [pack([MAGIC, PROTOCOL_MAJOR, request.verb, request.number, request.body])]
 
 
 def decode_request(frames: Sequence[Frame]) -> Request:
     """A request from its frames; ProtocolError (transport layer) says what is malformed."""
     if len(frames) != 1:
         raise fail(Code.BAD_FRAMES, f"{len(frames)} frames; 1 expected")
-    _, _, verb, number, body = _header(frames[0], 5)
+    _, _, verb, number, body = read_header(frames[0], 5)
     if not _is_name(verb):
-        raise fail(Code.BAD_HEADER, f"the verb is {_shown(verb)}; a text of 1 to {NAME_MAX} characters expected")
-    _unsigned(number, "number")
+        raise fail(Code.BAD_HEADER, f"the verb is {shown(verb)}; a text of 1 to {NAME_MAX} characters expected")
+    unsigned(number, "number")
     if not isinstance(body, dict) or not all(_is_name(key) for key in body):
         raise fail(Code.BAD_HEADER, f"body is no map with keys of 1 to {NAME_MAX} characters")
     return Request(verb, number, body)
@@ -96,14 +96,14 @@ def encode_reply(reply: Reply) -> list[Frame]:
     arrays = {name: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for name, a in reply.arrays.items()}
     table = [[name, a.dtype.str, list(a.shape)] for name, a in arrays.items()]
     head = [MAGIC, PROTOCOL_MAJOR, reply.verb, reply.number, int(f.code) if f else 0, reply.cycle, body, table]
-    return [_pack(head), *(a.tobytes() for a in arrays.values())]
+    return [pack(head), *(a.tobytes() for a in arrays.values())]
 
 
 def decode_reply(frames: Sequence[Frame]) -> Reply:
     """A reply from its frames; ProtocolError (transport layer) if they are malformed."""
     if not frames:
         raise fail(Code.BAD_FRAMES, "no frames; at least 1 expected")
-    _, _, verb, number, status, cycle, body, table = _header(frames[0], 8)
+    _, _, verb, number, status, cycle, body, table = read_header(frames[0], 8)
     try:
         failure = Failure(Code(status), **body) if status else None
         arrays = {name: _array(dtype, shape, frame) for (name, dtype, shape), frame in zip(table, frames[1:], strict=True)}
@@ -144,21 +144,21 @@ class Arguments:
         """A number of low .. high."""
         value = self._value(key)
         if type(value) not in (int, float) or not low <= value <= high:
-            raise fail(Code.OUT_OF_RANGE, f"{key} = {_shown(value)}; a number of {low:.10g} to {high:.10g} expected", field=key)
+            raise fail(Code.OUT_OF_RANGE, f"{key} = {shown(value)}; a number of {low:.10g} to {high:.10g} expected", field=key)
         return float(value)
 
     def integer(self, key: str, low: int, high: int) -> int:
         """An integer of low .. high."""
         value = self._value(key)
         if type(value) is not int or not low <= value <= high:
-            raise fail(Code.OUT_OF_RANGE, f"{key} = {_shown(value)}; {_span(low, high)} expected", field=key)
+            raise fail(Code.OUT_OF_RANGE, f"{key} = {shown(value)}; {_span(low, high)} expected", field=key)
         return value
 
     def word(self, key: str, words: Sequence[str]) -> str:
         """One of some words."""
         value = self._value(key)
         if not isinstance(value, str) or value not in words:
-            raise fail(Code.OUT_OF_RANGE, f"{key} is {_shown(value)}; {_listed(words)} expected", field=key)
+            raise fail(Code.OUT_OF_RANGE, f"{key} is {shown(value)}; {_listed(words)} expected", field=key)
         return value
 
 

@@ -91,7 +91,7 @@ class Reply:
     data: tuple[Frame, ...] = ()
 
 
-def _pack(values: list[Any]) -> bytes:
+def pack(values: list[Any]) -> bytes:
     packed: bytes = msgpack.packb(values)
     return packed
 
@@ -103,7 +103,7 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return out
 
 
-def _header(frame: Frame, length: int) -> list[Any]:
+def read_header(frame: Frame, length: int) -> list[Any]:
     """A header's values after its magic and version are checked."""
     if len(frame) > HEADER_BYTES_MAX:
         raise fail(Code.TOO_LARGE, f"header of {len(frame)} bytes; at most {HEADER_BYTES_MAX}")
@@ -114,13 +114,13 @@ def _header(frame: Frame, length: int) -> list[Any]:
     if not isinstance(values, list) or len(values) < 2 or values[0] != MAGIC:
         raise fail(Code.BAD_HEADER, f"the header does not start with {MAGIC!r}")
     if type(values[1]) is not int or values[1] != PROTOCOL_MAJOR:
-        raise fail(Code.BAD_VERSION, f"protocol {_shown(values[1])}; this side speaks {PROTOCOL_MAJOR}")
+        raise fail(Code.BAD_VERSION, f"protocol {shown(values[1])}; this side speaks {PROTOCOL_MAJOR}")
     if len(values) != length:
         raise fail(Code.BAD_HEADER, f"header of {len(values)} values; {length} expected")
     return values
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A hostile value in few words: a container is not looked into."""
     return repr(value)[:40] if isinstance(value, int | float | str | bytes | None) else f"of type {type(value).__name__}"
 
@@ -129,15 +129,15 @@ def _no_extension(code: int, data: bytes) -> Any:
     raise ValueError("extension types are not used")
 
 
-def _unsigned(value: Any, name: str, bits: int = 64) -> int:
+def unsigned(value: Any, name: str, bits: int = 64) -> int:
     if type(value) is not int or not 0 <= value < 1 << bits:
-        raise fail(Code.BAD_HEADER, f"{name} is {_shown(value)}; an unsigned {bits}-bit integer expected")
+        raise fail(Code.BAD_HEADER, f"{name} is {shown(value)}; an unsigned {bits}-bit integer expected")
     return value
 
 
 def encode_request(request: Request) -> list[Frame]:
     """Frames of a request: [MAGIC, major, kind, session, seq, body], records, payloads."""
-    head = _pack([MAGIC, PROTOCOL_MAJOR, int(request.kind), request.session, request.seq, request.body])
+    head = pack([MAGIC, PROTOCOL_MAJOR, int(request.kind), request.session, request.seq, request.body])
     if request.kind is not Kind.OPERATE:
         return [head]
     return [head, request.records.tobytes(), *request.payloads]
@@ -147,11 +147,11 @@ def decode_request(frames: Sequence[Frame]) -> Request:
     """A request from its frames; ProtocolError (transport layer) says what is malformed."""
     if not 1 <= len(frames) <= FRAMES_MAX:
         raise fail(Code.BAD_FRAMES, f"{len(frames)} frames; 1 to {FRAMES_MAX} expected")
-    _, _, kind, session, seq, body = _header(frames[0], 6)
+    _, _, kind, session, seq, body = read_header(frames[0], 6)
     if type(kind) is not int or kind not in Kind._value2member_map_:
-        raise fail(Code.BAD_HEADER, f"unknown kind {_shown(kind)}")
-    _unsigned(session, "session")
-    _unsigned(seq, "seq")
+        raise fail(Code.BAD_HEADER, f"unknown kind {shown(kind)}")
+    unsigned(session, "session")
+    unsigned(seq, "seq")
     if not isinstance(body, dict):
         raise fail(Code.BAD_HEADER, "body is no map")
     kind = Kind(kind)
@@ -181,14 +181,14 @@ def encode_reply(reply: Reply) -> list[Frame]:
     times = [reply.executed, reply.t_start, reply.t_end]
     status = int(f.code) if f else 0
     head = [MAGIC, PROTOCOL_MAJOR, int(reply.kind), reply.session, reply.seq, status, *times, irqs, reply.interrupts_lost, body]
-    return [_pack(head), reply.values.tobytes(), *reply.data]
+    return [pack(head), reply.values.tobytes(), *reply.data]
 
 
 def decode_reply(frames: Sequence[Frame]) -> Reply:
     """A reply from its frames; ProtocolError (transport layer) if they are malformed."""
     if len(frames) < 2:
         raise fail(Code.BAD_FRAMES, f"{len(frames)} frames; at least 2 expected")
-    _, _, kind, session, seq, status, executed, t_start, t_end, irqs, lost, body = _header(frames[0], 12)
+    _, _, kind, session, seq, status, executed, t_start, t_end, irqs, lost, body = read_header(frames[0], 12)
     try:
         failure = Failure(Code(status), **body) if status else None
         interrupts = tuple(Interrupt(*row) for row in irqs)

@@ -1,4 +1,5 @@
-"""Die temperature, the sensor's lag and the effective age, against the linear system's own solution; the sensor through its register.
+"""Die temperature, the sensor's lag and the effective age, against the linear system's own solution; the sensor through its
+register.
 
 Die: dr_k/dt = (R_k P - r_k) / tau_k, T = T_ambient + r_0 + r_1; sensor: dy/dt = (T - y) / tau_s.
 """
@@ -114,7 +115,8 @@ def test_an_idle_stretch_is_the_same_in_one_call_and_in_many() -> None:
 
 
 def test_heat_that_comes_in_goes_out() -> None:
-    """The area under the rise after a pulse of E joules is R E. By the trapezoidal rule on epochs of h it is off by (h / tau)^2 / 12,
+    """The area under the rise after a pulse of E joules is R E. By the trapezoidal rule on epochs of h it is off by (h / tau)^2 /
+    12,
     and by less than h / tau x what the pulse's own epoch holds."""
     slow = {"tau_s": (0.05, 0.4)}
     heat = after(np.zeros(5), 2.0, standby_w=0.0, **slow)
@@ -161,7 +163,9 @@ def test_the_sensor_shows_a_warming_die_with_its_lag() -> None:
 
 def working(**more: Any) -> tuple[float, float]:
     """(rise that the sensor shows, rise by mean power) of a chip that has worked for twenty time constants."""
-    c = chip(thermal={"r_th_k_per_w": (1000.0, 0.0), "tau_s": (0.01, 1.0), "sensor_lag_s": 1e-4}, energy={"update_aj": 10**9}, **more)
+    c = chip(
+        thermal={"r_th_k_per_w": (1000.0, 0.0), "tau_s": (0.01, 1.0), "sensor_lag_s": 1e-4}, energy={"update_aj": 10**9}, **more
+    )
     program = assemble([Instruction(Opcode.RUN, 10**6), Instruction(Opcode.HALT)]).tobytes()
     rows = [(Op.BLKWR, WINDOWS["PROGRAM"].address, 0, 0, len(program) // 4), (Op.WRITE, register("SEQ.CTRL").at(), 1, 0, 0)]
     assert c.execute(records(rows), [program]).failure is None

@@ -1,6 +1,8 @@
-"""Chips with every effect on: a life is a function of config, seeds and operations in chip time, and each effect draws for itself.
+"""Chips with every effect on: a life is a function of config, seeds and operations in chip time, and each effect draws for
+itself.
 
-Polling, messages, budgets, threads and saves may change no bit. An epoch has 1024 cycles here, so that a life sees dozens of them.
+Polling, messages, budgets, threads and saves may change no bit. An epoch has 1024 cycles here, so that a life sees dozens of
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ DRIFT = {
 ERRORS = {"element_sigma": 0.03, "gain_sigma": 0.02, "offset_sigma_lsb": 0.5, "gain_tc_per_k": 1e-3}
 DAC = {**ERRORS, "stuck_bit_probability": 0.02, "settling_s": 5e-5, "glitch_lsb": 0.5}
 CELL = {
-    "offset_sigma_kt": 0.1, "offset_drift": DRIFT, "offset_tc_kt_per_k": 1e-3, "dead": {"down": 0.08, "up": 0.08, "floating": 0.08},
+    "offset_sigma_kt": 0.1, "offset_drift": DRIFT, "offset_tc_kt_per_k": 1e-3, "dead": {"down": 0.08, "up": 0.08,
+    "floating": 0.08},
 }  # fmt: skip
 SLOPED = {**CELL, "slope_sigma": 0.05, "slope_drift": DRIFT}
 LADDER = {"crosstalk": 0.01, "wire_ohm": 10.0, "coupler_siemens": 1e-3}
@@ -61,7 +64,8 @@ EVERYTHING: dict[str, Any] = {
         "sensor_offset_sigma_k": 2.0, "sensor_noise_k": 0.1, "sensor_lag_s": 3e-3,
     },
     "energy": {"update_aj": 10**9, "read_aj": 10**9, "write_aj": 10**12, "conversion_aj": 10**12, "standby_w": 0.1},
-    "supply": {"noise_rms_v": 0.01, "noise_tau_s": 5e-3, "tones": [{"hz": 120.0, "amplitude_v": 0.01}], "r_pdn_ohm": 0.1, "psrr_db": 20.0},
+    "supply": {"noise_rms_v": 0.01, "noise_tau_s": 5e-3, "tones": [{"hz": 120.0, "amplitude_v": 0.01}], "r_pdn_ohm": 0.1,
+    "psrr_db": 20.0},
     "adc": {
         "count": 2, "buffer": 64, "capacitor_sigma": 0.01, "offset_sigma_lsb": 2.0, "gain_sigma": 0.005, "noise_lsb": 0.4,
         "comparator_noise_lsb": 0.2, "metastability_lsb": 0.05, "mux_tau_s": 1e-6,
@@ -143,7 +147,12 @@ def life(chip: Chip) -> list[Step]:
     mask &= np.roll(mask, 1) & np.roll(mask, 2)
     scan = [Instruction(Opcode.ADC_SCAN)] if cap.dimension("value_cells") else []
     sweeps = LENGTH // 8 // (1 + 20 * cap.colours + cap.planes)
-    rest = [Instruction(Opcode.STROBE), Instruction(Opcode.ADC_CAPTURE, 8), Instruction(Opcode.CORR_LATCH), Instruction(Opcode.IRQ)]
+    rest = [
+        Instruction(Opcode.STROBE),
+        Instruction(Opcode.ADC_CAPTURE, 8),
+        Instruction(Opcode.CORR_LATCH),
+        Instruction(Opcode.IRQ),
+    ]
     body = [Instruction(Opcode.WAIT_SETTLE), Instruction(Opcode.RUN, sweeps), *scan, *rest]
     program = [Instruction(Opcode.LOOP, 8), *body, Instruction(Opcode.END), Instruction(Opcode.HALT)]
     pins = [window("CLAMP_VALUE", np.roll(mask, 3))] if cap.dimension("spin_words") else []
@@ -166,10 +175,13 @@ def life(chip: Chip) -> list[Step]:
         *coupled, window("BIAS", bias), window("CLAMP_MASK", mask), *pins, window("PROGRAM", assemble(program)),
         window("PLANE_TEMP", rng.integers(3000, 6000, cap.planes).astype("<u2")), write(at("CORR.DATA_PLANES"), 0x0F),
         write(at("CORR.ALPHA_DATA"), 20_000), write(at("CORR.CTRL"), 1), write(at("IRQ.ENABLE"), 0x1F),
-        write(at("FABRIC.SCAN"), 2), write(at("ADC.MUX"), mux("COUPLING_DAC" if coupled else "BIAS_DAC", 1)), write(at("SEQ.CTRL"), 1),
-        *look(9_001), write(again, 0x00070009), until(9_007), until(9_013), *look(9_300), write(at("ADC.MUX"), mux("TEMP_DAC", 0)),
+        write(at("FABRIC.SCAN"), 2), write(at("ADC.MUX"), mux("COUPLING_DAC" if coupled else "BIAS_DAC", 1)),
+        write(at("SEQ.CTRL"), 1),
+        *look(9_001), write(again, 0x00070009), until(9_007), until(9_013), *look(9_300), write(at("ADC.MUX"), mux("TEMP_DAC",
+        0)),
         until(17_011), write(at("TEMP.TDAC"), 90), write(at("FABRIC.SCAN"), 1), write(WINDOWS["BIAS"].address + 4, 0x00500020),
-        *look(25_017), window("CLAMP_MASK", np.roll(mask, 1)), write(at("FABRIC.PLANE_ENABLE"), 0x7F), write(at("ADC.MUX"), mux("CELL", 1)),
+        *look(25_017), window("CLAMP_MASK", np.roll(mask, 1)), write(at("FABRIC.PLANE_ENABLE"), 0x7F), write(at("ADC.MUX"),
+        mux("CELL", 1)),
         until(33_023), write(at("ADC.MODE"), 1), write(again, 0x00200011), *look(41_005), *look(LENGTH + 12_000),
     ]  # fmt: skip
 
@@ -242,7 +254,13 @@ def test_polling_ten_thousand_times_changes_only_what_reading_stores(kind: str, 
     data, saved, polled = outcome(Chip(everything(kind)), polls=True)
     assert polled >= 10_000
     assert data == lives[kind][0]
-    assert differing(saved, lives[kind][1]) == {"TEMP.SENSOR", f"time {S.SENSED_AT}", "MON.ENERGY", "MON.ENERGY_ADC", "MON.ENERGY_STANDBY"}
+    assert differing(saved, lives[kind][1]) == {
+        "TEMP.SENSOR",
+        f"time {S.SENSED_AT}",
+        "MON.ENERGY",
+        "MON.ENERGY_ADC",
+        "MON.ENERGY_STANDBY",
+    }
 
 
 @pytest.mark.parametrize("kind", CELLS)
@@ -337,12 +355,14 @@ DRAWS: dict[str, Callable[[Chip], NDArray[Any]]] = {
 CHANGED: dict[str, set[str]] = {
     "coupling.dac.element_sigma": {"coupling elements"}, "coupling.dac.offset_sigma_lsb": {"coupling offset"},
     "coupling.dac.gain_sigma": {"coupling gain"}, "coupling.dac.stuck_bit_probability": {"stuck coupling"},
-    "bias.dac.element_sigma": {"bias elements"}, "bias.dac.offset_sigma_lsb": {"bias offset"}, "bias.dac.gain_sigma": {"bias gain"},
+    "bias.dac.element_sigma": {"bias elements"}, "bias.dac.offset_sigma_lsb": {"bias offset"},
+    "bias.dac.gain_sigma": {"bias gain"},
     "bias.dac.stuck_bit_probability": {"stuck bias"}, "temperature.dac.element_sigma": {"temperature elements"},
     "coupling.gain_sigma": {"kappa"}, "coupling.pair_gain_sigma": {"kappa"}, "cell.slope_sigma": {"alpha"},
     "cell.offset_sigma_kt": {"delta"}, "cell.ln_tau_sigma": {"tau"}, "adc.capacitor_sigma": {"adc weights"},
     "adc.offset_sigma_lsb": {"adc offset"}, "adc.gain_sigma": {"adc gain"}, "thermal.sensor_offset_sigma_k": {"sensor offset"},
-    "cell.dead.down": {"dead"}, "cell.offset_drift.ou_sigma": {"offset drift"}, "cell.slope_drift.walk_per_sqrt_hour": {"slope drift"},
+    "cell.dead.down": {"dead"}, "cell.offset_drift.ou_sigma": {"offset drift"},
+    "cell.slope_drift.walk_per_sqrt_hour": {"slope drift"},
     "coupling.drift.flicker_rms": {"coupling drift"}, "temperature.drift.power_nu_sigma": {"temperature drift"},
     "supply.noise_rms_v": {"supply"}, "storage.refresh_noise_lsb": {"levels"}, "storage.leakage_tau_s": set(),
     "coupling.dac.glitch_lsb": set(), "coupling.dac.gain_tc_per_k": set(), "network.crosstalk": set(), "network.ir_drop": set(),
@@ -374,7 +394,11 @@ def test_the_two_parts_of_a_couplers_gain_are_drawn_apart() -> None:
     """The whole less what is left without one part is that part alone, to rounding."""
     both, own, pair = (
         Chip(parse(data)).plant.die.kappa
-        for data in (everything("glauber").model_dump(by_alias=True), without("coupling.pair_gain_sigma"), without("coupling.gain_sigma"))
+        for data in (
+            everything("glauber").model_dump(by_alias=True),
+            without("coupling.pair_gain_sigma"),
+            without("coupling.gain_sigma"),
+        )
     )
     assert np.allclose(both - 1, (own - 1) + (pair - 1), rtol=0, atol=1e-15)
     assert abs(own - 1).min() > 0

@@ -17,6 +17,7 @@ from tsu_emu.analog.stuck import StuckBits, as_stuck
 from tsu_emu.chip import Chip
 from tsu_emu.chip.arrays import Asynchronous, Clocked, Gaussians, Langevins, Mixtures
 from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK
+from tsu_emu.config import Pdit
 
 Floats = NDArray[np.float64]
 Teller = Callable[[Arguments], NDArray[Any]]
@@ -52,11 +53,12 @@ class Truth:
     def __init__(self, chip: Chip) -> None:
         self._chip, self._die = chip, chip.plant.die
         cells, couplers = chip.capabilities.cells, chip.capabilities.couplers
+        self._offsets = chip.parameters.elements(BIAS_BANK) if isinstance(chip.config.cell, Pdit) else cells
         self._tellers: dict[str, Teller] = {
             "J": lambda _: chip.parameters.made()[0],
             "h": lambda _: chip.parameters.made()[1],
             "slope": lambda _: _each(chip.parameters.made()[2], cells),
-            "offset": lambda _: _each(chip.parameters.made()[3], cells),
+            "offset": lambda _: _each(chip.parameters.made()[3], self._offsets),
             "kappa": lambda _: _each(self._die.kappa, couplers),
             "noise_temperature": lambda _: chip.plant.temperature,
             "die_k": lambda _: self._die_k(),
@@ -103,7 +105,7 @@ class Truth:
 
     def _drift_of(self, name: str) -> Teller:
         counts = {"slope": self._chip.capabilities.cells, "coupling": self._chip.capabilities.couplers, "temperature": 1}
-        count = counts.get(name, max(self._chip.capabilities.cells, self._die.delta.size))
+        count = counts.get(name, self._offsets)
 
         def tell(_: Arguments) -> Floats:
             epoch = self._epoch

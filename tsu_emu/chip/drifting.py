@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tsu_emu.config import Drift
 from tsu_emu.jit import kernel
-from tsu_emu.noise.drift import Flicker, Ou, Walk
+from tsu_emu.noise.drift import LAST_EPOCH, Flicker, Ou, Walk
 from tsu_emu.noise.functions import exponential
 from tsu_emu.noise.normal import natural_log, normals
 from tsu_emu.noise.streams import Stream
@@ -57,9 +57,10 @@ class Drifting:
     def at(self, epoch: int, age_s: float) -> NDArray[np.float64]:
         """(count,) float64 in the parameter's unit, or (1,) where all elements have the same.
 
-        epoch : number, from 0; age_s : effective age, s
+        epoch : number, from 0; drift stands still from 2^46 on; age_s : effective age, s
         """
         drift, out = self._drift, np.zeros(1)
+        epoch = min(epoch, LAST_EPOCH)
         if self._ou is not None:
             out = out + drift.ou_sigma * self._ou.at(epoch)
         if self._walk is not None:

@@ -20,7 +20,7 @@ from tsu_emu.chip.arrays import Array
 from tsu_emu.chip.drifting import COUPLING, OFFSET, SLOPE, TEMPERATURE, Drifting
 from tsu_emu.chip.machine import Plant
 from tsu_emu.chip.surroundings import Surroundings
-from tsu_emu.config import ChipConfig, Drift, Pbit
+from tsu_emu.config import ChipConfig, Drift, Pbit, Pdit
 from tsu_emu.noise.functions import exponential
 from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology
@@ -89,7 +89,7 @@ class Parameters:
     def _make_drifts(self) -> None:
         c, epoch_s, seed = self._config, self._surroundings.epoch_s, self._config.seeds.run
         cells, couplers = len(self._topology.order), len(self._state.coupling_code)
-        offsets = max(cells, self._die.delta.size)
+        offsets = len(self._state.bias_code) if isinstance(c.cell, Pdit) else cells
         self._offset = Drifting(c.cell.offset_drift, offsets, OFFSET, epoch_s, seed)
         self._slope = Drifting(getattr(c.cell, "slope_drift", Drift()), cells, SLOPE, epoch_s, seed)
         self._gain = Drifting(c.coupling.drift, couplers, COUPLING, epoch_s, seed)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tsu_emu import state as S
 from tsu_emu.analog.thermal import heat_after, make_heat_model
 from tsu_emu.config import ChipConfig
-from tsu_emu.noise.drift import Ou
+from tsu_emu.noise.drift import LAST_EPOCH, Ou
 from tsu_emu.noise.functions import sine
 from tsu_emu.noise.normal import normals
 from tsu_emu.noise.streams import Stream
@@ -68,7 +68,7 @@ class Surroundings:
         supply, core = self._config.supply, self._state.core[0]
         v = float(core["lab"][S.SUPPLY_V])
         if self._noise is not None:
-            v += supply.noise_rms_v * float(self._noise.at(epoch)[0])
+            v += supply.noise_rms_v * float(self._noise.at(min(epoch, LAST_EPOCH))[0])
         for tone in supply.tones:
             v += tone.amplitude_v * float(sine(tone.hz * (epoch * self.epoch_s)))
         return v - supply.r_pdn_ohm * float(core["heat"][S.POWER]) / supply.nominal_v

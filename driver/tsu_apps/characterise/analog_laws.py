@@ -50,10 +50,13 @@ def well_moments(a: float, c: float, b: float, h: float, T: float, powers: tuple
     return np.array([(p * x**k).sum() / p.sum() for k in powers])
 
 
-def well_autocovariance(a: float, c: float, b: float, h: float, T: float, times: tuple[float, ...]) -> Floats:
-    """Autocovariance of a cell in that well at times in units of tau: eigenvectors of the reversible chain on a grid of steps .04
-    whose rates are T / step^2 exp(-(V' - V) / 2T)."""
-    x = np.linspace(-5.0, 5.0, 251)
+def well_autocovariance(a: float, c: float, b: float, h: float, T: float, times: tuple[float, ...], step: float = 0.0) -> Floats:
+    """Autocovariance of a cell in that well at times in units of tau: eigenvectors of the reversible chain on a grid of width .06
+    whose rates are T / .06^2 exp(-(V' - V) / 2T).
+
+    step : of an integrator in which a mode of rate r decays by 1 - r step in a step; 0: by exp(-r t), as it does
+    """
+    x = np.linspace(-4.5, 4.5, 151)
     V = (a * x**2 / 2 + c * x**3 / 3 + b * x**4 / 4 - h * x) / T
     rate = T / (x[1] - x[0]) ** 2
     leave = np.zeros(len(x))
@@ -63,6 +66,8 @@ def well_autocovariance(a: float, c: float, b: float, h: float, T: float, times:
     root = np.exp(-0.5 * (V - V.min()))
     root /= np.linalg.norm(root)
     weight = (modes.T @ ((x - root @ (x * root)) * root)) ** 2
+    if step:
+        decay = np.log(np.maximum(1.0 + decay * step, 1e-12)) / step
     return np.array([weight @ np.exp(decay * t) for t in times])
 
 

@@ -164,3 +164,32 @@ def _message(chip: Chip, dac: Dac, steps: Sequence[Step], n: int) -> NDArray[Any
         tickets.append(batch.read_window("ADC_DATA", 0, n))
     batch.execute()
     return np.array([t.value for t in tickets])
+
+
+class Watch(NamedTuple):
+    """seconds : (n,) chip time of the readings, from the first; level : (n,) in ranges"""
+
+    seconds: Real
+    codes: Real
+
+
+def watch(chip: Chip, dac: Dac, count: int, spacing: int, n: int) -> Watch:
+    """Mean codes of n samples of a DAC, `count` times, `spacing` cycles apart."""
+    cap, cycles, codes = chip.capabilities, [], []
+    for first in range(0, count, STEPS_PER_MESSAGE):
+        batch, tickets = chip.batch(), []
+        batch.write("ADC.MUX", SOURCE=f"{dac.name.upper()}_DAC", CONVERTER=0)
+        batch.write("ADC.ELEMENT", dac.element)
+        batch.write("ADC.PERIOD", cap.adc_cycles)
+        batch.write_window("PROGRAM", assemble([Instruction(Opcode.ADC_CAPTURE, n), Instruction(Opcode.HALT)]))
+        for _ in range(first, min(count, first + STEPS_PER_MESSAGE)):
+            batch.delay(spacing)
+            batch.write("SEQ.PC", 0)
+            batch.write("SEQ.CTRL", START=1)
+            at = batch.read("SYS.CYCLE")
+            batch.wait_field("SEQ.STATUS.STATE", "HALTED", max_cycles=n * cap.adc_cycles + 1024)
+            tickets.append((at, batch.read_window("ADC_DATA", 0, n)))
+        batch.execute()
+        cycles += [at.value for at, _ in tickets]
+        codes += [float(data.value.mean()) for _, data in tickets]
+    return Watch((np.array(cycles) - cycles[0]) / cap.clock_hz, np.array(codes))

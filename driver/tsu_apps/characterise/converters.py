@@ -15,7 +15,6 @@ from tsu_apps.characterise.captures import (
     coherent_record,
     ends_of,
     power_of_two,
-    references,
     spread_of,
 )
 from tsu_apps.characterise.figures import curves, label, panels
@@ -132,7 +131,14 @@ def _linearity(lab: Lab) -> Outcome:
                 f"INL of ADC {adc}, best line", f"adc.{adc}.inl", line.inl, error, "LSB", 5 * error.max() + 0.02, codes, "code"
             ),
             Measurement.of(
-                f"DNL of ADC {adc}", f"adc.{adc}.dnl", line.dnl, step_error, "LSB", 5 * step_error.max() + 0.02, codes[:-1], "code"
+                f"DNL of ADC {adc}",
+                f"adc.{adc}.dnl",
+                line.dnl,
+                step_error,
+                "LSB",
+                5 * step_error.max() + 0.02,
+                codes[:-1],
+                "code",
             ),
         ]
         lab.step(1 / len(_adcs(lab)))
@@ -156,9 +162,7 @@ def _enob(lab: Lab) -> Outcome:
         record = coherent_record(lab, adc, n, *_sine_ends(lab, adc, FIT_SHARE))
         enob = sine_fit(record, coherent_cycles(n), bits).enob
         records.append(record)
-        measurements.append(
-            Measurement.of(f"ENOB of ADC {adc}", f"adc.{adc}.enob", enob, error, "bit", 4 * error + 0.02)
-        )
+        measurements.append(Measurement.of(f"ENOB of ADC {adc}", f"adc.{adc}.enob", enob, error, "bit", 4 * error + 0.02))
         lab.step(1 / len(_adcs(lab)))
     return Outcome(measurements, lambda: _draw_spectra(records))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tsu_apps.characterise.lab import Lab
 from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
-from tsu_apps.characterise.problems import LOOSE, Floats, Problem, biases, look, ordinary, over_planes, rms, tick_s
+from tsu_apps.characterise.problems import LOOSE, Floats, Problem, biases, look, ordinary, over_planes, pause, rms, tick_s
 from tsu_driver import Chip
 
 SIGMAS = 5.0
@@ -244,7 +244,7 @@ def langevin_moments(lab: Lab) -> Outcome:
     relaxing(lab.chip).put(lab.chip)
     lab.chip.run(100)
     well_problem(lab.chip).put(lab.chip)
-    x = values(lab, lab.samples(800), 4, 40, 1.0)
+    x = values(lab, lab.samples(1500), 4, 40, 1.0)
     measurements = []
     for power in (2, 4):
         each, error = over_planes((x**power).mean(axis=0))
@@ -272,14 +272,16 @@ def mixture(lab: Lab) -> Outcome:
     """How often cells are in each mode, and where they are then: values and modes read without a tick in between."""
     chip = lab.chip
     mixture_problem(chip).put(chip)
-    modes, looks = chip.capabilities.states, lab.samples(150)
+    modes, looks = chip.capabilities.states, lab.samples(400)
     low, high = references(chip)
     cells = np.arange(chip.capabilities.cells)
     reach = float(-chip.adc_value(0, "cell")) / (1 - 0.5 / (1 << chip.capabilities.adc_bits - 1))
     middle, gain = 0.5 * (low + high)[cells % len(low)], ((high - low) / (2 * REFERENCE))[cells % len(low)]
     count, total = np.zeros((2, chip.capabilities.planes, len(cells), modes))
     chip.run(100)
-    for _ in range(looks):
+    for k in range(looks):
+        if k % 16 == 0:
+            pause(chip)
         chip.run(20)
         x, mode = (chip.read() - middle * reach) / gain, chip.read_states()
         here = mode[..., None] == np.arange(modes)

@@ -14,6 +14,8 @@ from tsu_driver import Chip, Programmed, Topology
 Floats = NDArray[np.float64]
 LOOSE = np.empty((0, 2), np.int64), np.empty(0)
 """No couplings."""
+PAUSE_S = 0.0137
+"""So that what changes in some milliseconds, such as stored levels and the supply, is averaged over."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,22 @@ def ordinary(errors: Floats) -> NDArray[np.int64]:
     return np.flatnonzero(errors <= 3.0 * np.median(errors))
 
 
+def pause(chip: Chip) -> None:
+    """PAUSE_S of chip time."""
+    batch = chip.batch()
+    batch.delay(round(PAUSE_S * chip.capabilities.clock_hz))
+    batch.execute()
+
+
 def look(lab: Lab, n: int, every: int, burn: int, share: float) -> NDArray[Any]:
-    """(n, planes, cells) samples, taken in several goes, each of which makes a part of the `share` of the procedure's work."""
+    """(n, planes, cells) samples, taken in several goes, each of which makes a part of the `share` of the procedure's work.
+
+    Between goes the array is gated for PAUSE_S, which its cells do not notice, but levels are written anew meanwhile.
+    """
     parts, goes = [], max(1, min(8, n // 32))
     for k in range(goes):
         size = n * (k + 1) // goes - n * k // goes
+        pause(lab.chip)
         parts.append(lab.chip.sample(size, every, burn if k == 0 else 0))
         lab.step(share / goes)
     return np.concatenate(parts)

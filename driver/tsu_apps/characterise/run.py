@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from tsu_apps.characterise import converters, dynamics, sampling, slow
 from tsu_apps.characterise.lab import Lab
@@ -48,7 +49,7 @@ def characterise(
     for procedure in PROCEDURES:
         if only and procedure.name not in only:
             continue
-        lab = Lab(chip, instruments, effort, lambda share, name=procedure.name: progress(name, share), known)
+        lab = Lab(chip, instruments, effort, partial(progress, procedure.name), known)
         missing = procedure.lacks(lab)
         if missing:
             result.skipped[procedure.name] = missing

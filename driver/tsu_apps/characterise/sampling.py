@@ -40,6 +40,8 @@ LEVELS = (0.3, 0.6, 0.9)
 """Biases at which slopes are measured, kT."""
 FEW_ROUNDS = 16
 """Sign patterns up to which a chip is measured at all LEVELS; beyond, at the middle one."""
+LEAST_SLOPE = 0.4
+"""Slope below which a cell has a fault, or a coupler to it."""
 MOST_COLUMNS = 31
 """Sign patterns of biases, so that there are up to 32 rounds of them."""
 PAIRS, PAIR_J = 7, 1.0
@@ -136,7 +138,7 @@ def slope_estimate(means: Floats, signs: NDArray[np.int64], levels: tuple[float,
 
     signs : (rounds, cells). atanh <s> = slope (h + offset), from the mean over the rounds with + and over those with -, fitted
     over the levels with weights (1 - <s>^2). A coupled neighbour's bias is + as often as - in both, so that what a coupler of
-    code 0 lets through cancels. Cells that do not move have slope 0 and offset 0.
+    code 0 lets through cancels. Both are 0 of cells that do not follow their own bias.
     """
     shape = signs.shape[:1] + (1,) * (means.ndim - 3) + signs.shape[1:]
     ups = (signs > 0).reshape(shape)
@@ -149,7 +151,7 @@ def slope_estimate(means: Floats, signs: NDArray[np.int64], levels: tuple[float,
         along += w * level * 0.5 * (field_up - field_down)
         level_sum += 0.5 * (field_up + field_down) / len(levels)
     slope = along / np.maximum(weight, 1e-12)
-    good = slope > 0.2
+    good = slope > LEAST_SLOPE
     return np.where(good, slope, 0.0), np.where(good, level_sum / np.where(good, slope, 1.0), 0.0)
 
 
@@ -171,13 +173,16 @@ def slope_offset(lab: Lab) -> Outcome:
     slope, offset = slope_estimate(sums.mean(axis=2, keepdims=True), signs, levels)
     slopes, offsets = _jackknifed(sums, signs, levels)
     cells = np.arange(chip.capabilities.cells)
-    good = ordinary(offsets)
+    good = np.flatnonzero(slope[0] > 0)
+    good = good[ordinary(offsets[good])]
+    odd = np.setdiff1d(cells, good).tolist()
     slope, offset, slopes, offsets, cells = slope[0, good], offset[0, good], slopes[good], offsets[good], cells[good]
     measurements = [
         Measurement.of("slopes of cells", "cell.slope", slope, slopes, "", SIGMAS * rms(slopes) + 0.005, cells, "cell"),
         Measurement.of("offsets of cells", "cell.offset", offset, offsets, "kT", SIGMAS * rms(offsets) + 0.005, cells, "cell"),
     ]
-    return Outcome(measurements, notes=f"{n * planes * runs:,} samples of each cell; biases of {', '.join(f'{v:.3g}' for v in levels)} kT")
+    notes = f"{n * planes * runs:,} samples of each cell; biases of {', '.join(f'{v:.3g}' for v in levels)} kT"
+    return Outcome(measurements, notes=notes + (f"; left out, for they do not follow: {odd}" if odd else ""))
 
 
 def _jackknifed(sums: Floats, signs: NDArray[np.int64], levels: tuple[float, ...]) -> tuple[Floats, Floats]:
