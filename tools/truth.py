@@ -113,6 +113,8 @@ class Truth:
         if key == "cell.relaxation.mean":
             true = np.asarray(self._tellers[key](measurement, 1.0), np.float64)
             return {"halved": true - np.log(2), "doubled": true + np.log(2)}
+        if key == "mixture.weights":
+            return {f"T {by}": self._mixture(1.0, factor)[0] for by, factor in (("halved", 0.5), ("doubled", 2.0))}
         if key in ("langevin.x2.mean", "langevin.x4.mean"):
             column = 0 if key == "langevin.x2.mean" else 1
             return {f"T {by}": np.nanmean(self._moments(1.0, factor)[:, column]) for by, factor in (("halved", 0.5), ("doubled", 2.0))}
@@ -345,12 +347,12 @@ class Truth:
         moments = np.stack([analog.well_moments(*well, heat * p.T, (2, 4)) for well in wells])
         return np.where(self._strange(p)[:, None], np.nan, moments)
 
-    def _mixture(self, s: float) -> tuple[Floats, Floats]:
+    def _mixture(self, s: float, heat: float = 1.0) -> tuple[Floats, Floats]:
         p, modes = self.parameters(dynamics.mixture_problem(self.chip), s), self.chip.capabilities.states
         assert isinstance(self.config.cell, Mixture)
         w, m = p.h[:, :modes], p.h[:, modes:] + p.offset
         speed = self.config.cell.stiffness * p.stiffness[0] * (self.config.cell.mode_tau_s / self.config.cell.tau_s)
-        return analog.mixture_weights(w, p.T), analog.mixture_means(w, m, p.T, speed)
+        return analog.mixture_weights(w, heat * p.T), analog.mixture_means(w, m, heat * p.T, speed)
 
     def _serial(self, m: Measurement) -> Floats:
         """Of ideal and of coloured noise; mean over cells that are not stuck."""

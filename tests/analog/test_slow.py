@@ -206,6 +206,16 @@ def test_level_errors_reach_the_cells() -> None:
     assert np.abs(heard - 1.0).max() > 0.1
 
 
+@pytest.mark.xfail(strict=True, reason="the time since the last refresh is a float64 remainder, which can be a whole period")
+def test_levels_are_fresh_in_the_epoch_of_a_refresh() -> None:
+    """Refreshes each 10 ms on a grid of 1 ms: each tenth epoch finds the levels as written, and the others e^-(ms) / 50 ms."""
+    c = chip(storage={"leakage_tau_s": 0.05, "refresh_s": 0.01}, slow={"epoch_cycles": 1_250}, clock={"hz": 1_250_000})
+    for epoch in range(10, 200):
+        sweep_at(c, 1_250 * epoch + 1)
+        assert c.state.time[EPOCH] == epoch
+        assert coupling_volts(c)[0] == pytest.approx(np.exp(-(epoch % 10) / 50), rel=1e-9), epoch
+
+
 @pytest.mark.parametrize(("before", "after"), [(0, -1), (5, -5), (-128, 127), (-1, 0)])
 @pytest.mark.xfail(strict=True, reason="kick counts the sixteen bits of a sign-extended code, not the converter's eight lines")
 def test_a_change_of_sign_toggles_the_converters_own_lines_only(before: int, after: int) -> None:

@@ -21,7 +21,7 @@ from tsu_contract.registers import WINDOWS
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
 from tsu_emu.chip.drifting import Drifting
-from tsu_emu.config import Drift, leaves
+from tsu_emu.config import ConfigError, Drift, leaves
 from tsu_emu.digital import words as W
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ J0, H0 = 1.0, 0.5
 def build(topology: dict[str, Any] = DENSE, planes: int = 4, codes: tuple[int, int] = (64, 32), **tables: Any) -> Chip:
     """A chip with a clock of 1 MHz and epochs of 1.024 ms, its codes written."""
     chip = Chip(config(topology, planes, **{"clock": {"hz": HZ}, "slow": {"epoch_cycles": EPOCH}, **tables}))
-    sizes = ("COUPLING", chip.capabilities.couplers), ("BIAS", chip.capabilities.cells)
+    sizes = ("COUPLING", chip.capabilities.couplers), ("BIAS", chip.capabilities.cells * chip.capabilities.terms)
     execute(chip, [window(name, np.full(n, code, "<i2")) for (name, n), code in zip(sizes, codes, strict=True)])
     return chip
 
@@ -386,6 +386,26 @@ def test_the_ledger_counts_what_each_operation_takes() -> None:
         assert counts.tolist() == [5 * 4 * 24, 4 * 24, 24 * 23 + 24, 7]
         seen = chip.execute(records([(Op.READ, at(f"MON.ENERGY_{part}"), 0, 0, 0) for part in parts])).values
         assert seen.tolist() == [factor * n * 1000 * int(c) for n, c in enumerate(counts, 1)]
+
+
+@pytest.mark.xfail(strict=True, reason="an unstable network's cells stay where they are")
+def test_the_cells_of_a_network_that_runs_away_sit_at_the_rails() -> None:
+    """J = 2 kT against a stiffness of 1/6, over more time constants than float64 has powers; rails are at 64 ranges of 8."""
+    tables = {"cell": {"kind": "gaussian", "tau_s": 1e-9}, "adc": {"count": 1}, "timing": {"slot": 0, "colour": 200}}
+    chip = build({"kind": "edges", "cells": 2, "pairs": [[0, 1]]}, 2, **tables)
+    execute(chip, [window("COUPLING", np.full(2, 127, "<i2")), window("BIAS", np.full(4, 10, "<i2"))])
+    sweep_at(chip, 5_000, 10)
+    assert chip.state.registers[W.ERROR] == W.ERROR_UNSTABLE
+    assert np.all(np.abs(chip.state.value) == 512)
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="a bare ValueError as the chip is built")
+@pytest.mark.parametrize("tables", [
+    {"cell": {"kind": "pbit", "offset_drift": {"flicker_rms": 0.01}}}, {"supply": {"noise_rms_v": 0.01, "psrr_db": 40.0}},
+])  # fmt: skip
+def test_an_epoch_too_long_for_a_configured_time_is_refused_by_name(tables: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Chip(config(DENSE, 4, slow={"epoch_cycles": 1 << 30}, **tables))
 
 
 # Drift

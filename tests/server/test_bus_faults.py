@@ -7,6 +7,7 @@ import pytest
 
 from server.harness import CELLS, Client, Row, at, block_read, block_write, read, rmw, small_server, write
 from tsu_contract.errors import Code, Layer
+from tsu_contract.operations import Op
 from tsu_emu import state as S
 from tsu_emu.server.session import Server
 
@@ -26,8 +27,9 @@ def with_fault(server: Server, address: int, times: int) -> None:
         (write("BIAS", 1, 3), (), 0),
         (block_read("SPIN", 5, 2), (), 0),
         (block_write("BIAS", 2, 4), (bytes([1, 0] * 4),), 0),
+        ((int(Op.WAIT), at("SYS.SCRATCH"), 0, 0xFF, 10), (), 0),
     ],
-    ids=["read", "write", "rmw", "window", "burst read", "burst write"],
+    ids=["read", "write", "rmw", "window", "burst read", "burst write", "wait"],
 )
 def test_access_that_fails_on_the_bus_ends_its_list_there(row: Row, payloads: tuple[bytes, ...], scratch: int) -> None:
     """What came before it has happened, it itself and what follows has not; the next access of the address succeeds."""

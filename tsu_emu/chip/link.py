@@ -68,15 +68,21 @@ def _pass_time(c, op, arg):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _bus_fails(c, addr):  # type: ignore[no-untyped-def]
-    """Whether an injected fault lets an access of this address fail."""
-    for k in range(FAULTS):
-        if c.faults[k, 0] == BUS_ERROR and c.faults[k, 1] == addr:
-            c.faults[k, 2] -= 1
-            if c.faults[k, 2] == 0:
-                c.faults[k, 0] = NO_FAULT
-            return True
-    return False
+def _bus_fault(c, addr):  # type: ignore[no-untyped-def]
+    """Row of the injected fault that lets an access of this address fail, or -1."""
+    if c.faulty:
+        for k in range(FAULTS):
+            if c.faults[k, 0] == BUS_ERROR and c.faults[k, 1] == addr:
+                return k
+    return -1
+
+
+@inner
+def _strike(c, row):  # type: ignore[no-untyped-def]
+    """A bus fault has struck once."""
+    c.faults[row, 2] -= 1
+    if c.faults[row, 2] == 0:
+        c.faults[row, 0] = NO_FAULT
 
 
 @kernel
@@ -98,11 +104,13 @@ def execute(core, rules, windows, timings, records, values, start):  # type: ign
         in_window, burst = addr >= STRIDE, op == BLKRD or op == BLKWR
         beats = _beats(windows, timing, addr, arg if burst else 1) if in_window else 0
         at, link = _acts_at(c, timing, op, burst, beats)
-        if op == WAIT:
+        fault = _bus_fault(c, addr)
+        if op == WAIT and fault < 0:
             return k, AT_WAIT, at, 0
         if not _quiet(c, at):
             return k, EVENTS_DUE, at, 0
-        if c.faulty and _bus_fails(c, addr):
+        if fault >= 0:
+            _strike(c, fault)
             c.time[LINK] = at + timing.return_
             return k, AT_BUS_ERROR, at, 0
         effects = 0

@@ -78,6 +78,10 @@ __all__ = [
 ]
 
 
+STANDBY_AJ_MAX = 9e15
+"""Attojoules of standby a cycle that the ledger's 64-bit arithmetic takes."""
+
+
 class ConfigError(ValueError):
     """A configuration that is not one; the message lists every error with its key path."""
 
@@ -126,6 +130,13 @@ class ChipConfig(Table):
         unknown = sorted(set(self.provenance) - set(values) - tables)
         if unknown:
             raise ValueError(f"[provenance] names no value of this file: {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _ledger_counts(self) -> ChipConfig:
+        if self.energy.standby_w * 1e18 / self.clock.hz > STANDBY_AJ_MAX:
+            limit = STANDBY_AJ_MAX * self.clock.hz / 1e18
+            raise ValueError(f"energy.standby_w {self.energy.standby_w}: at this clock the ledger counts up to {limit:g} W")
         return self
 
     @model_validator(mode="after")

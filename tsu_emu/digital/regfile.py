@@ -63,7 +63,7 @@ def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
         planes = min(max(cap.planes - 32 * (int(word) - first), 0), 32)
         populated[word] = (1 << planes) - 1
     keep = np.array([table.names[r].startswith("CAP.") for r in table.register])
-    keep[[W.MAP_HASH, W.BOOT, W.FABRIC_STATUS]] = True
+    keep[[W.MAP_HASH, W.BOOT, W.FABRIC_STATUS, W.SENSOR]] = True
     keep |= table.latch > 0
     ranges = table.ranges.copy()
     ranges[ranges[:, 0] == W.TDAC, 4] = (1 << cap.temp_bits) - 1

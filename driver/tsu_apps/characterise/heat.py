@@ -187,7 +187,7 @@ def _temperature(lab: Lab) -> Outcome:
     chip, lsb = lab.chip, lab.chip.capabilities.temp_lsb * LSB_SCALE
     top = (1 << chip.capabilities.temp_bits) - 1
     codes = np.unique(np.rint(np.linspace(max(0.5 / lsb, 1), min(3.0 / lsb, top), T_CODES)).astype(int))
-    sweeps = sweeps_within(lab, UPDATES, 2 * len(codes), 1 << 9)
+    sweeps = sweeps_within(lab, UPDATES, 2 * len(codes), 1 << 8)
     heard = []
     for code in codes:
         chip.set_temperature(float(code) * lsb)

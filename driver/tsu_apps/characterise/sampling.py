@@ -40,6 +40,8 @@ LEVELS = (0.3, 0.6, 0.9)
 """Biases at which slopes are measured, kT."""
 FEW_ROUNDS = 16
 """Sign patterns up to which a chip is measured at all LEVELS; beyond, at the middle one."""
+WANDER = 0.015
+"""kT that offsets are given for their 1/f noise within seconds, which is .01 kT rms over its band on typical chips."""
 LEAST_SLOPE = 0.4
 """Slope below which a cell has a fault, or a coupler to it."""
 MOST_COLUMNS = 31
@@ -179,7 +181,7 @@ def slope_offset(lab: Lab) -> Outcome:
     slope, offset, slopes, offsets, cells = slope[0, good], offset[0, good], slopes[good], offsets[good], cells[good]
     measurements = [
         Measurement.of("slopes of cells", "cell.slope", slope, slopes, "", SIGMAS * rms(slopes) + 0.005, cells, "cell"),
-        Measurement.of("offsets of cells", "cell.offset", offset, offsets, "kT", SIGMAS * rms(offsets) + 0.005, cells, "cell"),
+        Measurement.of("offsets of cells", "cell.offset", offset, offsets, "kT", SIGMAS * rms(offsets) + WANDER, cells, "cell"),
     ]
     notes = f"{n * planes * runs:,} samples of each cell; biases of {', '.join(f'{v:.3g}' for v in levels)} kT"
     return Outcome(measurements, notes=notes + (f"; left out, for they do not follow: {odd}" if odd else ""))
@@ -357,7 +359,7 @@ PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
         "slope-offset", "Slopes and offsets",
         "All biases at +-.3, .6, .9 kT in sign patterns that are balanced between coupled cells, J = 0; atanh <s> = slope (h + "
-        "offset). 5 standard errors (jackknife over planes) and .005 for what passes couplers of code 0.", slope_offset, SPINS,
+        "offset). 5 standard errors (jackknife over planes); and .005 for what passes couplers of code 0, .015 kT for 1/f noise.", slope_offset, SPINS,
     ),
     Procedure(
         "coupler-gain", "Gains and asymmetry of couplers",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsu_apps.characterise import heat, spatial
 from tsu_apps.characterise.allan import allan_covariances
-from tsu_apps.characterise.captures import Dac, Watch, dac_of, watch
+from tsu_apps.characterise.captures import Dac, Watch, dac_of, spread_of, watch
 from tsu_apps.characterise.dacs import straight
 from tsu_apps.characterise.figures import MEASURED, MODEL, curves, label, panels, with_errors
 from tsu_apps.characterise.lab import Lab
@@ -100,10 +100,12 @@ def _storage(lab: Lab) -> Outcome:
     chip, dac, hz = lab.chip, dac_of(lab.chip), lab.chip.capabilities.clock_hz
     ruler, looks = straight(lab), max(lab.samples(LOOKS), 128)
     _hold_full_scale(lab, dac)
+    full = dac.lsb * float(dac.codes[-1]) / dac.reach * (1 << chip.capabilities.adc_bits - 1)
+    noise = max(spread_of(lab, 0), 0.3) / math.sqrt(PER_LOOK) / full
     for spacing in HOLDS_S:
         seen = watch(chip, dac, looks, round(spacing * hz), PER_LOOK)
         seen = Watch(seen.seconds, np.log(ruler.level(seen.codes)))
-        jumps = refreshes(seen)
+        jumps = refreshes(seen, 6 * noise)
         lab.step(1 / len(HOLDS_S))
         if len(jumps):
             break
@@ -133,11 +135,11 @@ def _hold_full_scale(lab: Lab, dac: Dac) -> None:
     batch.execute()
 
 
-def refreshes(seen: Watch) -> Real:
-    """Times, between two looks, at which the level jumped up; empty if it does not do so regularly."""
+def refreshes(seen: Watch, least: float) -> Real:
+    """Times, between two looks, at which the level jumped up by more than `least`; empty if it does not do so regularly."""
     rise = np.diff(seen.codes)
     low, high = np.quantile(seen.codes, (0.02, 0.98))
-    at = np.flatnonzero(rise > max(0.5 * (high - low), 6 * np.median(np.abs(rise))))
+    at = np.flatnonzero(rise > max(0.5 * (high - low), least))
     times = (seen.seconds[at] + seen.seconds[at + 1]) / 2
     gaps = np.diff(times)
     if len(gaps) < 3:

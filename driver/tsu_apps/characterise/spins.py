@@ -16,14 +16,19 @@ CHUNK_BYTES = 1 << 26
 
 
 def half_means(lab: Lab, sweeps: int) -> Real:
-    """(2, cells) mean spins of the even and of the odd planes over so many sweeps: the cell is the same, the noise is not."""
+    """(2, cells) mean spins over so many sweeps of every second plane and of the others: one cell, noise of their own.
+
+    With one plane it is every second sweep.
+    """
     chip, cap = lab.chip, lab.chip.capabilities
     chunk = max(1, min(sweeps, CHUNK_BYTES // (cap.cells * cap.planes)))
-    total = np.zeros((2, cap.cells))
+    total, count = np.zeros((2, cap.cells)), np.zeros((2, 1))
     for first in range(0, sweeps, chunk):
-        spins = chip.sample(min(chunk, sweeps - first), burn=4 if first == 0 else 0)
-        total += [spins[:, half::2].mean(axis=1, dtype=np.float64).sum(axis=0) for half in (0, 1)]
-    return total / sweeps
+        spins = chip.sample(min(chunk, sweeps - first), burn=4 if first == 0 else 0).reshape(-1, cap.cells)
+        for half in (0, 1):
+            total[half] += spins[half::2].sum(axis=0, dtype=np.int64)
+            count[half] += len(spins[half::2])
+    return total / count
 
 
 def sweeps_within(lab: Lab, updates: int, readings: int, most: int) -> int:

@@ -1,0 +1,331 @@
+"""Characterise emulated chips of every kind through their pins, on many dies, and compare with the truth.
+
+Each measurement of each die is compared with what it would be without errors, by the die's ground truth (`truth.py`). A tolerance
+is exceeded by chance on less than 1 % of dies: a row fails if more dies exceed it than chance gives once in 1,000 runs. The
+same measurements are compared with wrong values, those of a chip on which an effect is missing, doubled or another: each has
+to be refused on at least half of the dies, for a die may happen to have little of the effect.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import partial
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+import tsu_driver as tsu
+from tsu_apps.characterise import PROCEDURES, Characterisation, Measurement, characterise
+from tsu_apps.report import Row, write_json
+from tsu_driver.instruments import Instruments
+
+CONFIGS = ("digits-typical", "smtj-64", "langevin-16", "spu-64", "spu-8", "potts-36", "x0-pmog")
+"""Typical chips, one for each kind of cell, and both kinds of Gaussian cells."""
+DIES, EFFORT, WORKERS = 20, 1.0, 2
+CHANCE, RARE = 0.01, 1e-3
+"""Share of dies that exceed a tolerance by chance, at most; how often a run may fail by chance."""
+INJECTED = {"up": 1, "floating": 2, "down": 3}
+"""Cells that are made to fail, each in its way, before faults are looked for."""
+FAULTS = "stuck-cells"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measurement of one die: largest values, whether it agrees, which wrong values are refused. agrees None: no truth."""
+
+    config: str
+    die: int
+    procedure: str
+    key: str
+    quantity: str
+    unit: str
+    measured: float
+    truth: float | None
+    deviation: float | None
+    tolerance: float
+    agrees: bool | None
+    refused: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker does: one die of a configuration, or a chip at a URL."""
+
+    config: str
+    die: int
+    url: str
+    effort: float
+    only: tuple[str, ...]
+    instruments: str | None = None
+    html: str | None = None
+
+
+def compare(job: Job, procedure: str, m: Measurement, truth: Any) -> Result:
+    """A measurement beside its truth; elements whose truth is NaN, such as cells at a stuck coupler, are left out."""
+    true = None if truth is None else truth.of(m)
+    if true is None:
+        return Result(job.config, job.die, procedure, m.key, m.quantity, m.unit, m.number, None, None, m.tolerance, None)
+    at = int(np.argmax(np.abs(m.value))) if m.value.size else 0
+    wrong = {name: not m.agrees(_known(m, value)) for name, value in truth.wrong(m).items()}
+    shown = abs(float(true.ravel()[at])) if m.value.ndim else float(true)
+    beside = _known(m, true)
+    return Result(
+        job.config, job.die, procedure, m.key, m.quantity, m.unit, m.number, shown, m.deviation(beside), m.tolerance,
+        m.agrees(beside), wrong,
+    )  # fmt: skip
+
+
+def _known(m: Measurement, value: Any) -> Any:
+    return np.where(np.isnan(value), m.value, value)
+
+
+def work(job: Job) -> list[Result]:
+    """All measurements of one chip."""
+    with tsu.open(job.url) as chip:
+        url = job.instruments or chip.instruments_url
+        instruments = Instruments(url) if url else None
+        try:
+            return list(_results(job, chip, instruments))
+        finally:
+            if instruments is not None:
+                instruments.close()
+
+
+def _results(job: Job, chip: tsu.Chip, instruments: Instruments | None) -> Iterator[Result]:
+    names = [p.name for p in PROCEDURES if not job.only or p.name in job.only]
+    whole = Characterisation(chip.name, chip.kind)
+    if chip.oracle_url is None:
+        whole = characterise(chip, instruments, only=names, effort=job.effort)
+        yield from (compare(job, name, m, None) for name, outcome in whole.outcomes.items() for m in outcome.measurements)
+    else:
+        from truth import Truth
+
+        from tsu_emu.bench.client import Oracle
+        from tsu_emu.config import load
+
+        with Oracle(chip.oracle_url) as oracle:
+            ask, config = partial(oracle.truth), load(job.config)
+            others = [name for name in names if name != FAULTS]
+            if others:
+                whole = characterise(chip, instruments, only=others, effort=job.effort)
+                truth = Truth(chip, ask, config)
+                yield from (compare(job, name, m, truth) for name, o in whole.outcomes.items() for m in o.measurements)
+            if FAULTS in names:
+                for where, cell in INJECTED.items():
+                    oracle.inject("stuck-cell", cell=cell, at=where)
+                faulty = characterise(chip, instruments, only=[FAULTS], effort=job.effort)
+                truth = Truth(chip, ask, config)
+                yield from (compare(job, name, m, truth) for name, o in faulty.outcomes.items() for m in o.measurements)
+    if job.html:
+        _datasheet(whole, Path(job.html) / f"{job.config.replace('/', '-')}-die-{job.die}.html")
+
+
+def _datasheet(whole: Characterisation, path: Path) -> None:
+    from tsu_apps.characterise.datasheet import write_html
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_html(path, whole)
+
+
+# Bits that have to be identical
+
+
+def polling_is_invisible() -> int:
+    """Spins that differ between a chip left alone and one whose status is read 10,000 times until the same cycle."""
+    seen = []
+    for polls in (0, 10_000):
+        with tsu.open("emu:digits-typical?die_seed=5&run_seed=6") as chip:
+            rng = np.random.default_rng(7)
+            h = rng.normal(0, 0.5, chip.capabilities.cells)
+            chip.program_couplings((chip.topology.pairs, rng.normal(0, 0.1, len(chip.topology.pairs))), h)
+            chip.start([tsu.Instruction(tsu.Opcode.RUN, 5000), tsu.Instruction(tsu.Opcode.HALT)])
+            for _ in range(polls // 1000):
+                batch = chip.batch()
+                for _ in range(1000):
+                    batch.read("SEQ.STATUS")
+                batch.execute()
+            late = chip.batch()
+            late.delay_until(20_000_000)
+            late.execute()
+            chip.wait_halted()
+            seen.append((chip.time_cycles, chip.sample(200)))
+    return int(np.sum(seen[0][1] != seen[1][1])) + int(seen[0][0] != seen[1][0])
+
+
+EFFECTS = {
+    "cell.slope_sigma": ("slope",),
+    "cell.offset_sigma_kt": ("offset",),
+    "cell.dead": ("dead",),
+    "coupling.gain_sigma": ("kappa", "J"),
+    "coupling.pair_gain_sigma": ("kappa", "J"),
+    "coupling.dac.element_sigma": ("coupling_dac", "J"),
+    "coupling.dac.offset_sigma_lsb": ("coupling_dac", "J"),
+    "coupling.dac.stuck_bit_probability": ("coupling_dac", "stuck_coupling_bits", "J"),
+    "bias.dac.gain_sigma": ("bias_dac", "h"),
+    "temperature.dac.element_sigma": ("temperature_dac",),
+    "adc.capacitor_sigma": ("adc_thresholds",),
+    "adc.offset_sigma_lsb": ("adc_thresholds",),
+    "thermal.sensor_offset_sigma_k": ("sensor_offset_k",),
+    "cell.offset_drift.ou_sigma": ("drift_offset", "offset"),
+    "coupling.drift.ou_sigma": ("drift_coupling", "J"),
+}
+"""Effects of digits-typical, and truths that may change when one is switched off."""
+HEARD = ("J", "h", "slope", "offset", "grid_J", "grid_h")
+"""What follows from others at the epoch in which a chip is; not compared where it may follow."""
+
+
+def effects_are_independent() -> int:
+    """Truths of a die that change although they should not when one effect after the other is switched off."""
+    from tsu_contract.bench import Arguments
+    from tsu_emu.bench.truth import ELEMENTWISE, Truth
+    from tsu_emu.chip import Chip
+    from tsu_emu.config import load, parse
+
+    def truths(off: str | None) -> dict[str, Any]:
+        data = load("digits-typical").model_dump(by_alias=True)
+        if off is not None:
+            *path, leaf = off.split(".")
+            table = data
+            for name in path:
+                table = table[name]
+            table[leaf] = {} if isinstance(table[leaf], dict) else 0.0
+        teller = Truth(Chip(parse(data, "digits-typical")))
+        given = {name: {"element": 0} if name in ELEMENTWISE else {} for name in teller.names if name not in HEARD}
+        return {name: teller.of(name, Arguments(body, ("element",))) for name, body in given.items()}
+
+    whole, changed = truths(None), 0
+    for effect, may in EFFECTS.items():
+        without = truths(effect)
+        changed += sum(not np.array_equal(without[name], value) for name, value in whole.items() if name not in may)
+        changed += all(np.array_equal(without[name], whole[name]) for name in may if name in whole)
+    return changed
+
+
+# Reckoning
+
+
+def allowed(dies: int) -> int:
+    """Dies that may exceed a tolerance: the least k with P(more than k of `dies`) < RARE when each does so with CHANCE."""
+    for k in range(dies + 1):
+        if 1 - sum(comb(dies, j) * CHANCE**j * (1 - CHANCE) ** (dies - j) for j in range(k + 1)) < RARE:
+            return k
+    return dies
+
+
+def rows_of(results: list[Result], broken: dict[str, str]) -> tuple[list[Row], list[str]]:
+    """Rows for the report, and lines of the table, one for each quantity of a configuration."""
+    rows, lines = [], [f"  {'':<48}{'measured':>12}{'truth':>12}{'off by':>11}{'tolerance':>11}  dies    wrong values refused"]
+    groups: dict[tuple[str, str, str], list[Result]] = {}
+    for r in results:
+        groups.setdefault((r.config, r.procedure, r.key), []).append(r)
+    for (config, procedure, key), group in groups.items():
+        first, known, name = group[0], [r for r in group if r.agrees is not None], f"{config} {procedure} {key}"
+        if not known:
+            rows.append(Row(name, first.measured, first.unit))
+            lines.append(f"  {name:<48}{first.measured:>12.4g}{'':>12}{'':>11}{first.tolerance:>11.2g}  no truth")
+            continue
+        good, least = sum(bool(r.agrees) for r in known), len(known) - allowed(len(known))
+        rows.append(Row(f"{name}: dies within tolerance of {len(known)}", good, "", None, f">= {least}", good >= least))
+        refused = {w: sum(r.refused[w] for r in known) for w in first.refused}
+        half = (len(known) + 1) // 2
+        rows += [Row(f"{name}: refused {w}", count, "", None, f">= {half}", count >= half) for w, count in refused.items()]
+        worst = max(known, key=lambda r: (r.deviation or 0.0) / max(r.tolerance, 1e-300))
+        mark = " " if good >= least and all(c >= half for c in refused.values()) else "!"
+        shown = ", ".join(f"{w} {count}" for w, count in refused.items())
+        lines.append(
+            f"{mark} {name:<48}{worst.measured:>12.4g}{worst.truth:>12.4g}{worst.deviation:>11.2g}{worst.tolerance:>11.2g}"
+            f"  {good}/{len(known):<4} {shown}"
+        )
+    for name, error in broken.items():
+        rows.append(Row(f"{name}: error", 1, "", None, "<= 0", False))
+        lines.append(f"! {name}: {error}")
+    return rows, lines
+
+
+def main() -> int:
+    """0 if every row is as it should be, else 1."""
+    arguments, begun = parse(), time.perf_counter()
+    jobs = jobs_of(arguments)
+    results, broken = run(jobs)
+    rows, lines = rows_of(results, broken)
+    if arguments.url is None and not arguments.only:
+        for name, check in (("polling changes spins", polling_is_invisible), ("effects changed by others", effects_are_independent)):
+            rows.append(Row.at_most(name, check(), 0))
+            lines.append(f"{' ' if rows[-1].ok else '!'} {name}: {rows[-1].value:g}")
+    print("\n".join(lines))
+    dies = len({job.die for job in jobs})
+    print(f"{len(jobs)} chips in {time.perf_counter() - begun:.0f} s; a row may miss its tolerance on {allowed(dies)} of {dies} dies")
+    failed = [row.name for row in rows if row.ok is False]
+    print(f"{len(failed)} of {len(rows)} rows failed" + "".join(f"\n  {name}" for name in failed))
+    if arguments.json:
+        settings = {"configs": sorted({job.config for job in jobs}), "dies": dies, "effort": arguments.effort}
+        write_json(arguments.json, rows, config=settings, seeds={"first die": jobs[0].die, "dies": dies}, packages=("numba",))
+    return 1 if failed else 0
+
+
+def run(jobs: list[Job]) -> tuple[list[Result], dict[str, str]]:
+    """Results of all jobs in the order of the jobs, WORKERS at a time, and what went wrong by job; a bar shows how far it is."""
+    found: dict[int, list[Result]] = {}
+    broken: dict[str, str] = {}
+    columns = TextColumn("characterising"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(WORKERS, context) as pool, Progress(*columns, console=_console()) as progress:
+        task = progress.add_task("", total=len(jobs))
+        futures = {pool.submit(work, job): k for k, job in enumerate(jobs)}
+        for future in as_completed(futures):
+            job = jobs[futures[future]]
+            try:
+                found[futures[future]] = future.result()
+            except Exception as error:
+                broken[f"{job.config} die {job.die}"] = f"{type(error).__name__}: {error}"
+                traceback.print_exception(error, file=sys.stderr)
+            progress.advance(task)
+    return [r for k in sorted(found) for r in found[k]], broken
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def jobs_of(arguments: argparse.Namespace) -> list[Job]:
+    """The chips to be characterised: dies of configurations in turn, so that all kinds come early; or one at a URL."""
+    common = arguments.effort, tuple(arguments.only.split(",")) if arguments.only else ()
+    if arguments.url:
+        return [Job(arguments.url, 1, arguments.url, *common, arguments.instruments, arguments.html)]
+    return [
+        Job(name, die, f"emu:{name}?bench=1&die_seed={die}&run_seed={die}&threads=1", *common, None, arguments.html)
+        for die in range(1, arguments.dies + 1)
+        for name in arguments.configs.split(",")
+    ]
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="tools/run characterise", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--configs", default=",".join(CONFIGS), help="configurations, by name or path; default %(default)s")
+    parser.add_argument("--dies", type=int, default=DIES, help="die seeds 1 .. N of each; default %(default)s")
+    parser.add_argument("--url", help="one chip instead of these; without ground truth")
+    parser.add_argument("--instruments", metavar="URL", help="door of the instruments round the chip of --url")
+    parser.add_argument("--only", metavar="A,B", help="procedures to run; default all that suit")
+    parser.add_argument("--effort", type=float, default=EFFORT, help="share of the full sample sizes; default %(default)s")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--html", metavar="DIR", help="write a datasheet of each die here")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
