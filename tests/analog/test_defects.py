@@ -116,7 +116,6 @@ def test_cells_hear_the_stuck_code() -> None:
             assert is_binomial((stuck.mask != 0).sum(), len(codes), 1 - 0.98**8)
 
 
-@pytest.mark.xfail(strict=True, reason="the fast voltage drop takes the codes as written")
 def test_stuck_bits_load_the_row_wires_too() -> None:
     """With all bits stuck the codes that load the wires are the stuck ones, whatever is written."""
     heard = []

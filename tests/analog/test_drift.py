@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tsu_apps.characterise.allan import allan_deviation, expected_deviation, log_slope, within_bounds
 from reference.noise import normal_of, threefry
+from tsu_apps.characterise.allan import allan_deviation, expected_deviation, log_slope, within_bounds
 from tsu_emu.noise.drift import LAST_EPOCH, Flicker, Ou, Walk, corner_times, empty_cache, ou_tree, value_at
 from tsu_emu.noise.streams import Stream
 

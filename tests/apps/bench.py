@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import tsu_driver as tsu
 from tsu_apps.characterise import Lab, Measurement
@@ -26,8 +26,8 @@ from tsu_firmware import BootFirmware
 
 
 @contextmanager
-def laboratory(chip_config: ChipConfig, effort: float = 1.0) -> Iterator[tuple[Lab, Oracle]]:
-    """(a lab with instruments, the oracle of its chip)."""
+def bench(chip_config: ChipConfig) -> Iterator[dict[str, str]]:
+    """Endpoints "chip", "instruments" and "oracle"."""
     chip = Chip(chip_config, BootFirmware())
     with tempfile.TemporaryDirectory() as folder:
         at = {name: f"ipc://{Path(folder) / name}" for name in ("chip", "instruments", "oracle")}
@@ -39,11 +39,19 @@ def laboratory(chip_config: ChipConfig, effort: float = 1.0) -> Iterator[tuple[L
         thread = threading.Thread(target=daemon.run)
         thread.start()
         try:
-            with tsu.open(at["chip"]) as driver, Instruments(at["instruments"]) as instruments, Oracle(at["oracle"]) as oracle:
-                yield Lab(driver, instruments, effort), oracle
+            yield at
         finally:
             daemon.stop()
             thread.join()
+
+
+@contextmanager
+def laboratory(chip_config: ChipConfig, effort: float = 1.0) -> Iterator[tuple[Lab, Oracle]]:
+    """(a lab with instruments, the oracle of its chip)."""
+    with bench(chip_config) as at, ExitStack() as stack:
+        driver = stack.enter_context(tsu.open(at["chip"], timeout_s=300.0))
+        instruments = stack.enter_context(Instruments(at["instruments"], timeout_s=300.0))
+        yield Lab(driver, instruments, effort), stack.enter_context(Oracle(at["oracle"]))
 
 
 def run(lab: Lab, procedures: tuple[Procedure, ...], name: str) -> Outcome:
@@ -61,6 +69,12 @@ def by_key(outcome: Outcome) -> dict[str, Measurement]:
     return {m.key: m for m in outcome.measurements}
 
 
-def share_off(measurement: Measurement, truth: float | NDArray[np.float64]) -> float:
+def share_off(measurement: Measurement, truth: Any) -> float:
     """Deviation from the truth in tolerances: what agrees is at most 1."""
     return measurement.deviation(truth) / measurement.tolerance
+
+
+def told_apart(measurement: Measurement, truth: Any, without: Any = 0.0) -> bool:
+    """Whether it agrees with the truth, and neither with no effect nor with twice the effect."""
+    twice = 2 * np.asarray(truth) - np.asarray(without)
+    return measurement.agrees(truth) and not measurement.agrees(without) and not measurement.agrees(twice)

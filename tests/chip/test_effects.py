@@ -21,7 +21,7 @@ from tsu_contract.registers import WINDOWS
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
 from tsu_emu.chip.drifting import Drifting
-from tsu_emu.config import ConfigError, Drift, leaves
+from tsu_emu.config import ConfigError, leaves
 from tsu_emu.digital import words as W
 
 Floats = NDArray[np.float64]
@@ -388,7 +388,6 @@ def test_the_ledger_counts_what_each_operation_takes() -> None:
         assert seen.tolist() == [factor * n * 1000 * int(c) for n, c in enumerate(counts, 1)]
 
 
-@pytest.mark.xfail(strict=True, reason="an unstable network's cells stay where they are")
 def test_the_cells_of_a_network_that_runs_away_sit_at_the_rails() -> None:
     """J = 2 kT against a stiffness of 1/6, over more time constants than float64 has powers; rails are at 64 ranges of 8."""
     tables = {"cell": {"kind": "gaussian", "tau_s": 1e-9}, "adc": {"count": 1}, "timing": {"slot": 0, "colour": 200}}
@@ -399,7 +398,6 @@ def test_the_cells_of_a_network_that_runs_away_sit_at_the_rails() -> None:
     assert np.all(np.abs(chip.state.value) == 512)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="a bare ValueError as the chip is built")
 @pytest.mark.parametrize("tables", [
     {"cell": {"kind": "pbit", "offset_drift": {"flicker_rms": 0.01}}}, {"supply": {"noise_rms_v": 0.01, "psrr_db": 40.0}},
 ])  # fmt: skip
@@ -417,10 +415,17 @@ WHOLE = {
 }  # fmt: skip
 
 
+def drifting(n: int = 4_000, name: str = "offset", run: int = 7, **drift: float) -> Drifting:
+    """The drift of one parameter of n loose cells; epochs of 1.024 ms."""
+    both = {"kind": "pbit", "offset_drift": drift, "slope_drift": drift}
+    tables = {"clock": {"hz": HZ}, "slow": {"epoch_cycles": EPOCH}, "cell": both, "seeds": {"die": run, "run": run}}
+    return Chip(config({"kind": "edges", "cells": n, "pairs": []}, 1, **tables)).parameters.drifts[name]
+
+
 def test_drift_at_an_epoch_is_the_same_forward_backward_and_among_others() -> None:
     epochs = [0, 1, 2, 3, 1000, 1001, 65_536, 10**9, 10**9 + 1, 10**12]
-    alone = {e: Drifting(Drift(**WHOLE), 40, 0, 1e-3, 7).at(e, 1e-3 * e).tobytes() for e in epochs}
-    one = Drifting(Drift(**WHOLE), 40, 0, 1e-3, 7)
+    alone = {e: drifting(40, **WHOLE).at(e, 1e-3 * e).tobytes() for e in epochs}
+    one = drifting(40, **WHOLE)
     for order in (
         epochs,
         epochs[::-1],
@@ -432,25 +437,22 @@ def test_drift_at_an_epoch_is_the_same_forward_backward_and_among_others() -> No
 
 
 def test_parts_of_a_drift_add_up_and_draw_apart() -> None:
-    """The whole less one part is what is without it; stationary parts, walk and exponents of 4,000 elements are uncorrelated."""
-    parts = {"ou": {"ou_sigma": 0.05}, "walk": {"walk_per_sqrt_hour": 0.01}, "flicker": {"flicker_rms": 0.02}}
-    alone = {name: Drifting(Drift(**part), 4_000, 1, 1e-3, 7).at(12_345, 1.0) for name, part in parts.items()}
-    together = Drifting(Drift(**{k: v for part in parts.values() for k, v in part.items()}), 4_000, 1, 1e-3, 7).at(12_345, 1.0)
-    assert np.allclose(together, sum(alone.values()), rtol=0, atol=1e-15)
-    correlations = np.corrcoef(np.array(list(alone.values())))[np.triu_indices(3, 1)]
-    assert np.abs(correlations).max() < 5 / np.sqrt(4_000)
-    others = [Drifting(Drift(ou_sigma=0.05), 4_000, k, 1e-3, 7).at(12_345, 1.0) for k in range(4)]
-    assert np.abs(np.corrcoef(others)[np.triu_indices(4, 1)]).max() < 5 / np.sqrt(4_000)
+    """The whole is the sum of its parts; parts of 4,000 elements, two parameters and two runs are uncorrelated."""
+    parts = ({"ou_sigma": 0.05}, {"walk_per_sqrt_hour": 0.01}, {"flicker_rms": 0.02})
+    alone = [drifting(**part).at(12_345, 1.0) for part in parts]
+    whole = drifting(**{name: value for part in parts for name, value in part.items()}).at(12_345, 1.0)
+    assert np.allclose(whole, sum(alone), rtol=0, atol=1e-15)
+    others = [drifting(name="slope", **parts[0]), drifting(run=8, **parts[0])]
+    rows = np.array([*alone, *(other.at(12_345, 1.0) for other in others)])
+    assert np.abs(np.corrcoef(rows)[np.triu_indices(5, 1)]).max() < 5 / np.sqrt(4_000)
 
 
-@pytest.mark.xfail(strict=True, reason="the offset's exponents are the deviates of its OU part at epoch 0")
 def test_exponents_are_drawn_apart_from_the_other_parts() -> None:
-    nu = Drifting(Drift(power_nu_sigma=0.1, power_t0_s=1.0), 4_000, 0, 1e-3, 7).at(10_000, 1.0)
-    ou = Drifting(Drift(ou_sigma=0.1, ou_tau_s=1e6), 4_000, 0, 1e-3, 7).at(0, 0.0)
+    nu = drifting(power_nu_sigma=0.1).at(10_000, 1.0)
+    ou = drifting(ou_sigma=0.1, ou_tau_s=1e6).at(0, 0.0)
     assert abs(np.corrcoef(nu, ou)[0, 1]) < 5 / np.sqrt(4_000)
 
 
-@pytest.mark.xfail(strict=True, reason="exponents are drawn from the run seed")
 def test_exponents_belong_to_the_die() -> None:
     """Another run of the same die has the same devices."""
     tables = {"cell": {"kind": "pbit", "offset_drift": {"power_nu_sigma": 0.1}}}

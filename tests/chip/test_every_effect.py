@@ -324,7 +324,6 @@ def test_a_second_thread_changes_nothing_of_a_large_chip() -> None:
     assert differing(*after) == set()
 
 
-@pytest.mark.xfail(strict=True, reason="values are held against the rails after a call of many ticks, not after each tick")
 def test_looking_at_cells_that_are_at_the_rails_changes_nothing() -> None:
     """A linear cell is driven to 2, beyond its rail at 64 ranges of .02; the other hears it at 1/2."""
     values = []

@@ -57,7 +57,7 @@ def start(states: int, planes: int = PLANES) -> Matrix:
 
 def run(x: Matrix, p: Propagator, h: Matrix, T: float | Matrix, first: int, ticks: int) -> None:
     temperature = np.broadcast_to(np.asarray(T, np.float64), (len(x),)).copy()
-    live(x, p, h, temperature, np.arange(len(x)), first, ticks, KEY)
+    live(x, p, h, temperature, np.arange(len(x)), first, ticks, np.inf, KEY)
 
 
 def error_of_covariance(x: Matrix, expected: Matrix) -> float:
@@ -282,11 +282,11 @@ def test_bits_depend_on_nothing_but_the_tick(order: int) -> None:
     A, h, T = network(5, True), np.linspace(-1, 1, 5), np.linspace(0.2, 2.0, 12)
     p, first = propagator(A, np.arange(5) == 2, 0.4, order), (1 << 32) - 3
     whole, parts, few, later = (np.ones((12, 5 * order)) for _ in range(4))
-    live(whole, p, h, T, np.arange(12), first, 7, KEY)
+    live(whole, p, h, T, np.arange(12), first, 7, np.inf, KEY)
     for begin, ticks in ((0, 1), (1, 4), (5, 2)):
-        live(parts, p, h, T, np.arange(12)[::-1].copy(), first + begin, ticks, KEY)
-    live(few, p, h, T, np.array([9, 4]), first, 7, KEY)
-    live(later, p, h, T, np.arange(12), first + 1, 7, KEY)
+        live(parts, p, h, T, np.arange(12)[::-1].copy(), first + begin, ticks, np.inf, KEY)
+    live(few, p, h, T, np.array([9, 4]), first, 7, np.inf, KEY)
+    live(later, p, h, T, np.arange(12), first + 1, 7, np.inf, KEY)
     assert np.array_equal(whole, parts)
     assert np.array_equal(few[[4, 9]], whole[[4, 9]])
     assert np.all(np.delete(few, [4, 9], axis=0) == 1.0)

@@ -216,15 +216,16 @@ def _deviates(out, plane, tick, amplitude, key):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def live(x, propagator, drive, temperature, enabled, first_tick, ticks, key):  # type: ignore[no-untyped-def]
-    """Let the cells of the enabled planes live for ticks first_tick .. first_tick + ticks - 1.
+def live(x, propagator, drive, temperature, enabled, first_tick, ticks, rail, key):  # type: ignore[no-untyped-def]
+    """Let the cells of the enabled planes live for ticks first_tick .. first_tick + ticks - 1. Returns how often one met a rail.
 
     x : (planes, states) float64, changed in place; drive : h (cells,) float64; temperature : (planes,) float64, >= 0
-    enabled : (n,) int64, plane numbers; key : first three key words, uint32. Unstable cells grow until they overflow.
+    enabled : (n,) int64, plane numbers; rail : no state exceeds it after a tick; key : first three key words, uint32
     """
     phi, gain, root, held = propagator
     offset, y, xi = np.zeros(x.shape[1]), np.empty(x.shape[1]), np.empty(x.shape[1])
     _add_product(offset, gain, drive, False)
+    met = 0
     for plane in enabled:
         amplitude, values = np.sqrt(temperature[plane]), x[plane]
         for tick in range(first_tick, first_tick + ticks):
@@ -234,4 +235,6 @@ def live(x, propagator, drive, temperature, enabled, first_tick, ticks, key):  #
             _add_product(y, root, xi, True)
             for i in range(y.size):
                 if not held[i]:
-                    values[i] = y[i]
+                    values[i] = min(max(y[i], -rail), rail)
+                    met += 1 if abs(y[i]) > rail else 0
+    return met

@@ -16,18 +16,19 @@ SETTLED_AFTER = 14.0
 
 
 @kernel
-def kick(volts, before, codes, codes_before, kicks, written, now, tau_cycles, glitch):  # type: ignore[no-untyped-def]
+def kick(volts, before, codes, codes_before, kicks, written, now, tau_cycles, glitch, lines):  # type: ignore[no-untyped-def]
     """Transients of converters written now: kicks (n,) float32 and written (n,) int64 are updated.
 
-    volts, before : (n,) float64, outputs that the new and the old codes settle to; glitch : kick for each code bit that toggles.
+    volts, before : (n,) float64, outputs that the new and the old codes settle to; glitch : kick for each code line that toggles
+    lines : mask of the code's bits
     An output is volts + kick exp(-(t - written) / tau): it starts where it was, displaced by the glitch.
     """
     for k in range(volts.size):
         left = np.float64(kicks[k]) * exponential(-np.float64(now - written[k]) / tau_cycles)
-        toggled, bits = np.int64(codes[k]) ^ np.int64(codes_before[k]), 0
-        while toggled & 0xFFFF:
+        toggled, bits = (np.int64(codes[k]) ^ np.int64(codes_before[k])) & lines, 0
+        while toggled:
             bits += 1
-            toggled = (toggled & 0xFFFF) & ((toggled & 0xFFFF) - 1)
+            toggled = toggled & (toggled - 1)
         kicks[k] = np.float32(((before[k] + left) - volts[k]) + glitch * bits)
         written[k] = now
 

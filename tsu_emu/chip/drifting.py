@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_emu.config import Drift
+from tsu_emu.config import Drift, Seeds
 from tsu_emu.jit import kernel
 from tsu_emu.noise.drift import LAST_EPOCH, Flicker, Ou, Walk
 from tsu_emu.noise.functions import exponential
@@ -32,10 +32,11 @@ def powers(nu, log):  # type: ignore[no-untyped-def]
 class Drifting:
     """The drift of `count` elements of one parameter.
 
-    epoch_s : s; seed : the run seed
+    epoch_s : s; seeds : the run seed drives the drift, the die seed has fixed each element's power law
     """
 
-    def __init__(self, drift: Drift, count: int, parameter: int, epoch_s: float, seed: int) -> None:
+    def __init__(self, drift: Drift, count: int, parameter: int, epoch_s: float, seeds: Seeds) -> None:
+        seed = seeds.run
         self._drift, self._count, self._epoch_s = drift, count, epoch_s
         self.on = any(
             (drift.ou_sigma, drift.walk_per_sqrt_hour, drift.flicker_rms, drift.ageing, drift.power_nu, drift.power_nu_sigma)
@@ -50,9 +51,8 @@ class Drifting:
         self._flicker = Flicker(key(_FLICKER), count, *band) if drift.flicker_rms else None
         self._nu = drift.power_nu + np.zeros(1)
         if drift.power_nu_sigma:
-            self._nu = (
-                drift.power_nu + drift.power_nu_sigma * normals(np.uint64(seed), int(Stream.DRIFT), 0, count, 1, parameter)[:, 0]
-            )
+            xi = normals(np.uint64(seeds.die), int(Stream.DRIFT), 0, count, 1, 1 + parameter)[:, 0]
+            self._nu = drift.power_nu + drift.power_nu_sigma * xi
 
     def at(self, epoch: int, age_s: float) -> NDArray[np.float64]:
         """(count,) float64 in the parameter's unit, or (1,) where all elements have the same.

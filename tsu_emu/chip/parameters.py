@@ -41,7 +41,8 @@ def is_slow(config: ChipConfig) -> bool:
     )
     stored = c.storage.leakage_tau_s > 0 or c.storage.refresh_noise_lsb > 0
     supplied = c.supply.psrr_db < 120
-    return any(d != off for d in drifts) or any(coefficients) or c.cell.offset_tc_kt_per_k != 0 or stored or supplied
+    heated = any(c.thermal.r_th_k_per_w)
+    return heated or any(d != off for d in drifts) or any(coefficients) or c.cell.offset_tc_kt_per_k != 0 or stored or supplied
 
 
 def is_general(config: ChipConfig) -> bool:
@@ -87,13 +88,13 @@ class Parameters:
         self._refreshed, self._level_errors = -1, (np.zeros(1), np.zeros(1))
 
     def _make_drifts(self) -> None:
-        c, epoch_s, seed = self._config, self._surroundings.epoch_s, self._config.seeds.run
+        c, epoch_s = self._config, self._surroundings.epoch_s
         cells, couplers = len(self._topology.order), len(self._state.coupling_code)
         offsets = len(self._state.bias_code) if isinstance(c.cell, Pdit) else cells
-        self._offset = Drifting(c.cell.offset_drift, offsets, OFFSET, epoch_s, seed)
-        self._slope = Drifting(getattr(c.cell, "slope_drift", Drift()), cells, SLOPE, epoch_s, seed)
-        self._gain = Drifting(c.coupling.drift, couplers, COUPLING, epoch_s, seed)
-        self._warmth = Drifting(c.temperature.drift, 1, TEMPERATURE, epoch_s, seed)
+        self._offset = Drifting(c.cell.offset_drift, offsets, OFFSET, epoch_s, c.seeds)
+        self._slope = Drifting(getattr(c.cell, "slope_drift", Drift()), cells, SLOPE, epoch_s, c.seeds)
+        self._gain = Drifting(c.coupling.drift, couplers, COUPLING, epoch_s, c.seeds)
+        self._warmth = Drifting(c.temperature.drift, 1, TEMPERATURE, epoch_s, c.seeds)
 
     # Codes
 
@@ -113,7 +114,8 @@ class Parameters:
         if self._tau[bank] > 0:
             kicks, written = (a[first:stop] for a in self._kicks[bank])
             glitch = self._dacs[bank].glitch_lsb * lsb_of(self._dacs[bank], True)
-            kick(volts, was, codes, before, kicks, written, now, self._tau[bank], glitch)
+            lines = (1 << self._dacs[bank].bits) - 1
+            kick(volts, was, codes, before, kicks, written, now, self._tau[bank], glitch, lines)
             over = now + int(np.ceil(SETTLED_AFTER * self._tau[bank]))
             self._state.time[S.KICKED_UNTIL] = max(int(self._state.time[S.KICKED_UNTIL]), over)
         self._state.time[S.STALE], self._state.time[S.EVALUATED_AT] = 1, -1
@@ -212,23 +214,29 @@ class Parameters:
         cells = len(self._topology.order)
         single = h if len(h) == cells else np.zeros(cells)
         out_J, out_h = np.empty_like(J), np.empty(cells)
-        apply(self._network, self._topology.row, self._topology.source, J, single, self._state.coupling_code, out_J, out_h)
+        codes = as_stuck(self.stuck[COUPLING_BANK], self._state.coupling_code, 0, self._die.coupling.middle)
+        apply(self._network, self._topology.row, self._topology.source, J, single, codes, out_J, out_h)
         return out_J, out_h if len(h) == cells else h
+
+    def _since_refresh(self, epoch: int) -> tuple[int, int]:
+        """Number of the last refresh before an epoch, and the cycles since then."""
+        period = max(round(self._config.storage.refresh_s * self._config.clock.hz), 1)
+        return divmod(epoch * self._config.slow.epoch_cycles, period)
 
     def _droop(self, epoch: int, warmer: float) -> float:
         """What leakage has left of stored levels since the last refresh."""
         storage = self._config.storage
         if storage.leakage_tau_s == 0:
             return 1.0
-        since = epoch * self._surroundings.epoch_s % storage.refresh_s
-        return float(exponential(-since / (storage.leakage_tau_s * exponential(-LN2 * warmer / 10.0))))
+        since_s = self._since_refresh(epoch)[1] / self._config.clock.hz
+        return float(exponential(-since_s / (storage.leakage_tau_s * exponential(-LN2 * warmer / 10.0))))
 
     def _levels(self, epoch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Errors of the stored levels since the last refresh, kT."""
         storage = self._config.storage
         if storage.refresh_noise_lsb == 0:
             return self._level_errors
-        number = int(epoch * self._surroundings.epoch_s / storage.refresh_s)
+        number, _ = self._since_refresh(epoch)
         if number != self._refreshed:
             seed, errors = self._config.seeds.run, []
             key = np.array([seed & 0xFFFFFFFF, seed >> 32, Stream.REFRESH], np.uint32)

@@ -84,6 +84,6 @@ class Surroundings:
         """What TEMP.SENSOR shows at a cycle: it samples once an epoch."""
         epoch, seed, noise = cycle // self._epoch_cycles, self._config.seeds.run, 0.0
         if self._config.thermal.sensor_noise_k:
-            noise = float(normals(np.uint64(seed), int(Stream.SENSOR), epoch & 0xFFFFFFFF, 1, 1, epoch >> 32)[0, 0])
+            noise = float(normals(np.uint64(seed), int(Stream.SENSOR), epoch & 0xFFFFFFFF, 1, 1, 1 + (epoch >> 32))[0, 0])
         shown = float(self.heat_at(epoch)[S.LAG]) + self.sensor_offset_k + self._config.thermal.sensor_noise_k * noise
         return min(max(round(shown / SENSOR_STEP_K), 0), 0xFFFF)

@@ -7,6 +7,7 @@ small mixed-signal block, and no errors: an effect that a file does not name is 
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,6 +83,10 @@ STANDBY_AJ_MAX = 9e15
 """Attojoules of standby a cycle that the ledger's 64-bit arithmetic takes."""
 
 
+EPOCHS_MIN, EPOCHS_MAX = 0.01, 2.0**40
+"""Correlation times on the grid of slow effects, in epochs."""
+
+
 class ConfigError(ValueError):
     """A configuration that is not one; the message lists every error with its key path."""
 
@@ -138,6 +143,37 @@ class ChipConfig(Table):
             limit = STANDBY_AJ_MAX * self.clock.hz / 1e18
             raise ValueError(f"energy.standby_w {self.energy.standby_w}: at this clock the ledger counts up to {limit:g} W")
         return self
+
+    @model_validator(mode="after")
+    def _times_fit_epochs(self) -> ChipConfig:
+        """Processes on the grid of epochs are defined for correlation times of .01 to 2^40 of them."""
+        epoch_s = self.slow.epoch_cycles / self.clock.hz
+        for path, seconds in self._correlation_times():
+            if not EPOCHS_MIN * epoch_s <= seconds <= EPOCHS_MAX * epoch_s:
+                message = f"{path}: a correlation time of {seconds:.3g} s on a grid of epochs of {epoch_s:.3g} s"
+                raise ValueError(
+                    f"{message}; {EPOCHS_MIN * epoch_s:.3g} to {EPOCHS_MAX * epoch_s:.3g} s expected (slow.epoch_cycles)"
+                )
+        return self
+
+    def _correlation_times(self) -> list[tuple[str, float]]:
+        """(key path, s) of the processes that are on."""
+        times = [("supply.noise_tau_s", self.supply.noise_tau_s)] if self.supply.noise_rms_v else []
+        cell = self.cell
+        drifts = {
+            "cell.offset_drift": cell.offset_drift,
+            "coupling.drift": self.coupling.drift,
+            "temperature.drift": self.temperature.drift,
+        }
+        if isinstance(cell, Pbit | AsynchronousPbit | Pdit):
+            drifts["cell.slope_drift"] = cell.slope_drift
+        for path, drift in drifts.items():
+            if drift.ou_sigma:
+                times.append((f"{path}.ou_tau_s", drift.ou_tau_s))
+            if drift.flicker_rms:
+                times.append((f"{path}.flicker_low_hz", 1 / (2 * math.pi * drift.flicker_low_hz)))
+                times.append((f"{path}.flicker_high_hz", 1 / (2 * math.pi * 10**0.5 * drift.flicker_high_hz)))
+        return times
 
     @model_validator(mode="after")
     def _cell_fits_fabric(self) -> ChipConfig:

@@ -40,7 +40,9 @@ class Progress:
     """Called with a procedure's name and a share of its work; a context manager. A bar on a terminal, else a line each."""
 
     def __init__(self) -> None:
-        self._name, self._bar, self._task = "", None, None
+        self._name = ""
+        self._bar: Any = None
+        self._task: Any = None
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn

@@ -66,6 +66,11 @@ def _reaction(chip: Chip) -> int:
     return chip.capabilities.clock_hz // 100
 
 
+def have_patience(chip: Chip, seconds: float) -> None:
+    """See that messages during which so much chip time passes are waited for, also where it is real time."""
+    chip.timeout_s = max(chip.timeout_s, 30.0 + 2.0 * seconds)
+
+
 class Ends(NamedTuple):
     """Inputs, in ranges, at which a converter's codes begin and end."""
 
@@ -167,7 +172,7 @@ def _message(chip: Chip, dac: Dac, steps: Sequence[Step], n: int) -> NDArray[Any
 
 
 class Watch(NamedTuple):
-    """seconds : (n,) chip time of the readings, from the first; level : (n,) in ranges"""
+    """seconds : (n,) chip time of the readings, from the first; codes : (n,) mean codes, or what was made of them"""
 
     seconds: Real
     codes: Real
@@ -176,6 +181,7 @@ class Watch(NamedTuple):
 def watch(chip: Chip, dac: Dac, count: int, spacing: int, n: int) -> Watch:
     """Mean codes of n samples of a DAC, `count` times, `spacing` cycles apart."""
     cap, cycles, codes = chip.capabilities, [], []
+    have_patience(chip, STEPS_PER_MESSAGE * spacing / cap.clock_hz)
     for first in range(0, count, STEPS_PER_MESSAGE):
         batch, tickets = chip.batch(), []
         batch.write("ADC.MUX", SOURCE=f"{dac.name.upper()}_DAC", CONVERTER=0)

@@ -184,9 +184,9 @@ PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
         "adc-references",
         "ADC offset, gain, noise",
-        "Both references, 4,096 samples each, at offset trims spread over one LSB, so that rounding averages out. Offset and gain "
-        "are those of the line through the two points; noise is what spreads the codes beyond rounding. Accepted: 5 standard "
-        "errors sqrt((noise^2 + 1/12) / N), and .05 LSB (noise: 10 %) for unequal steps near the references.",
+        "Both references, 4,096 samples each, at offset trims spread over one LSB, so that rounding averages out. Offset and "
+        "gain are those of the line through the two points; noise is what spreads the codes beyond rounding. Accepted: 5 "
+        "standard errors sqrt((noise^2 + 1/12) / N), and .05 LSB (noise: 10 %) for unequal steps near the references.",
         _reference_line,
         adc=True,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
@@ -87,22 +88,33 @@ def _table(result: Characterisation, truth: Truth) -> str:
 
 
 def _line(measurement: Measurement, truth: Truth, told: bool) -> str:
-    value = known(measurement, truth)
+    value, (scale, unit) = known(measurement, truth), _unit(measurement)
+    error = scale * measurement.number_error
     cells = [
         (escape(measurement.quantity), False),
-        (_number(measurement.number, measurement.number_error), True),
-        (f"{measurement.number_error:.2g}", True),
-        (escape(measurement.unit), False),
+        (_number(scale * measurement.number, error), True),
+        (f"{error:.2g}", True),
+        (escape(unit), False),
     ]
     if told:
-        cells.append(("" if value is None else _number(_largest(value), measurement.number_error), True))
-    cells.append((f"{measurement.tolerance:.2g}", True))
+        cells.append(("" if value is None else _number(scale * _largest(value), error), True))
+    cells.append((f"{scale * measurement.tolerance:.2g}", True))
     if told:
         good = value is not None and measurement.agrees(value)
-        off = "" if value is None else f"off by {measurement.deviation(value):.2g}"
-        word = "" if value is None else f'<span class="{"good" if good else "bad"}">{"agrees" if good else "differs"}</span>, {off}'
+        off = "" if value is None else f"off by {scale * measurement.deviation(value):.2g}"
+        word = (
+            "" if value is None else f'<span class="{"good" if good else "bad"}">{"agrees" if good else "differs"}</span>, {off}'
+        )
         cells.append((word, False))
     return "<tr>" + "".join(f"<td{' class=n' if number else ''}>{text}</td>" for text, number in cells) + "</tr>"
+
+
+def _unit(measurement: Measurement) -> tuple[float, str]:
+    """Factor and unit in which a number is shown: times with a prefix."""
+    if measurement.unit != "s" or not 0 < abs(measurement.number) < 1:
+        return 1.0, measurement.unit
+    power = min(3, math.ceil(-math.log10(abs(measurement.number)) / 3))
+    return 1000.0**power, ("s", "ms", "µs", "ns")[power]
 
 
 def _section(name: str, outcome: Outcome) -> str:
@@ -140,7 +152,9 @@ def _largest(value: np.ndarray) -> float:
 
 def _number(value: float, error: float) -> str:
     """With as many digits as the error warrants, and one more."""
-    digits = 4 if not (error > 0 and value) else int(np.clip(np.floor(np.log10(abs(value))) - np.floor(np.log10(error)) + 2, 2, 7))
+    digits = (
+        4 if not (error > 0 and value) else int(np.clip(np.floor(np.log10(abs(value))) - np.floor(np.log10(error)) + 2, 2, 7))
+    )
     return f"{value:.{digits}g}"
 
 

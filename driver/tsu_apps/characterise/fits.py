@@ -39,8 +39,8 @@ def _solve(t: Real, y: Real, tau: Sequence[float]) -> tuple[Real, Real, float]:
 def fit_decays(t: Real, y: Real, low: float, high: float, count: int = 1, fixed: Sequence[float] = ()) -> Decays:
     """Fit curves y (series, n) at times t (n,) with `count` time constants in low .. high, and others that are known.
 
-    Levels and amplitudes follow linearly from time constants (variable projection, Golub and Pereyra, 1973); those are searched on
-    a logarithmic grid that closes in on the best.
+    Levels and amplitudes follow linearly from time constants (variable projection, Golub and Pereyra, 1973); those are searched
+    on a logarithmic grid that closes in on the best.
     """
     y = np.atleast_2d(y)
     choices = [list(c) for c in combinations(np.geomspace(low, high, GRID).tolist(), count)]
@@ -69,4 +69,5 @@ def _errors(t: Real, tau: Sequence[float], fixed: Sequence[float], coefficients:
     gram = slopes_left.T @ slopes_left
     amplitudes = coefficients[1 : 1 + len(tau)]
     information = gram * (amplitudes @ amplitudes.T)
-    return np.sqrt(np.abs(np.diag(np.linalg.pinv(information))) * variance)
+    out: Real = np.sqrt(np.abs(np.diag(np.linalg.pinv(information))) * variance)
+    return out

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_apps.characterise.captures import have_patience
 from tsu_apps.characterise.figures import MODEL, curves, label, panels, with_errors
 from tsu_apps.characterise.fits import Decays, fit_decays
 from tsu_apps.characterise.lab import Lab
@@ -40,6 +41,7 @@ class Trace(NamedTuple):
 def _trace(chip: Chip, begin: int, ends: Real) -> Trace:
     """The sensor at times `ends` (n,), s after cycle `begin`, or as soon as may be."""
     batch, hz = chip.batch(), chip.capabilities.clock_hz
+    have_patience(chip, float(ends[-1]))
     looks = []
     for end in ends:
         batch.delay_until(begin + round(float(end) * hz))
@@ -47,11 +49,6 @@ def _trace(chip: Chip, begin: int, ends: Real) -> Trace:
     batch.execute()
     cycles, steps = (np.array([look[k].value for look in looks], np.float64) for k in (0, 1))
     return Trace((cycles - begin) / hz, steps / SENSOR_STEPS)
-
-
-def _scatter(trace: Trace) -> float:
-    """Standard deviation of a reading, from differences of neighbours."""
-    return max(float(np.median(np.abs(np.diff(trace.kelvin)))) / 0.6745 / math.sqrt(2), 1 / SENSOR_STEPS)
 
 
 class Lag(NamedTuple):
@@ -67,21 +64,30 @@ def _lag(lab: Lab) -> Lag | None:
         return None
     ambient, chip = lab.instruments.read().ambient_k, lab.chip
     begin = lab.instruments.ambient(ambient + AMBIENT_STEP_K).cycle
-    rough = _trace(chip, begin, np.geomspace(1e-4, 1e4, 120))
-    share = np.maximum.accumulate(np.clip((rough.kelvin - rough.kelvin[0]) / AMBIENT_STEP_K, 0, 2))
-    guess = float(np.interp(1 - math.exp(-1), share, rough.seconds))
+    seconds, kelvin = np.empty(0), np.empty(0)
+    for decade in range(-4, 4):
+        part = _trace(chip, begin, np.geomspace(10.0**decade, 10.0 ** (decade + 1), 20))
+        seconds, kelvin = np.append(seconds, part.seconds), np.append(kelvin, part.kelvin)
+        if kelvin[-1] - kelvin[0] > 0.97 * AMBIENT_STEP_K:
+            break
+    share = np.maximum.accumulate(np.clip((kelvin - kelvin[0]) / AMBIENT_STEP_K, 0, 2))
+    guess = float(np.interp(1 - math.exp(-1), share, seconds))
     begin = lab.instruments.ambient(ambient).cycle
     trace = _trace(chip, begin, np.linspace(0, 8 * guess, max(lab.samples(LOOKS), 100)))
     return Lag(trace, fit_decays(trace.seconds, trace.kelvin, guess / 8, 8 * guess))
 
 
 class Warm(NamedTuple):
-    """How the chip cooled: trace; watts : power before, beyond standby; seconds : for how long; rise : sensor's, K"""
+    """How the chip cooled: trace; watts : power before, beyond standby; seconds : for how long
+
+    rise : the sensor's, K; scatter : standard deviation of a reading, K
+    """
 
     trace: Trace
     watts: float
     seconds: float
     rise: float
+    scatter: float
 
 
 def _warm_up(lab: Lab) -> Warm:
@@ -110,9 +116,10 @@ def _warm_up(lab: Lab) -> Warm:
     seconds = (end - begin) / cap.clock_hz
     joules = (after.total_j - after.standby_j) - (before.total_j - before.standby_j)
     looks = max(lab.samples(LOOKS), 150)
-    ends = np.concatenate([np.geomspace(seconds / 2000, 4 * seconds, looks), np.linspace(4.1 * seconds, 6 * seconds, looks // 4)])
-    trace = _trace(chip, end, ends)
-    return Warm(trace, joules / seconds, seconds, float(trace.kelvin[:5].mean() - trace.kelvin[-looks // 4 :].mean()))
+    trace = _trace(chip, end, 6 * seconds * np.linspace(1 / looks, 1, looks) ** 2)
+    last = trace.kelvin[-looks // 6 :]
+    scatter = max(float(last.std()), 1 / SENSOR_STEPS)
+    return Warm(trace, joules / seconds, seconds, float(trace.kelvin[:5].mean() - last.mean()), scatter)
 
 
 def _thermal(lab: Lab) -> Outcome:
@@ -127,7 +134,7 @@ def _thermal(lab: Lab) -> Outcome:
         )
     warm = _warm_up(lab)
     lab.step(0.7)
-    if warm.rise < VISIBLE * _scatter(warm.trace):
+    if warm.rise < VISIBLE * warm.scatter:
         notes.append(f"Running warms the sensor by {warm.rise:.2g} K at {warm.watts:.2g} W, too little for time constants.")
         return Outcome(
             found, None if lag is None else lambda: _draw([("ambient step back", lag.trace, lag.fit)]), " ".join(notes)
@@ -210,10 +217,12 @@ def _temperature(lab: Lab) -> Outcome:
     return Outcome(
         [
             Measurement.of("gain of the noise temperature", "temperature.gain", gain, gain_error, "", 5 * gain_error + 0.01),
-            Measurement.of("offset of the noise temperature", "temperature.offset", offset, offset_error, "", 5 * offset_error + lsb / 4),
+            Measurement.of(
+                "offset of the noise temperature", "temperature.offset", offset, offset_error, "", 5 * offset_error + lsb / 4
+            ),
         ],
         lambda: _draw_temperature(codes * lsb, seen, error, line),
-    )  # fmt: skip
+    )
 
 
 def _draw_temperature(codes: Real, seen: Real, error: Real, line: Real) -> Figure:
@@ -230,17 +239,17 @@ PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
         "thermal",
         "Heat",
-        "The ambient 20 K up and back shows the sensor's lag (with instruments). The chip then runs until it grows no hotter, or for "
-        "300 million updates, and cools; one or two exponentials through the sensor's readings, the lag's being known. Accepted: 5 "
-        "standard errors of the fit and 3 % (lag and resistance 5 %).",
+        "The ambient 20 K up and back shows the sensor's lag (with instruments). The chip then runs until it grows no hotter, "
+        "or for 300 million updates, and cools; one or two exponentials through the sensor's readings, the lag's being known. "
+        "Accepted: 5 standard errors of the fit and 3 % (lag and resistance 5 %).",
         _thermal,
     ),
     Procedure(
         "temperature",
         "Noise temperature",
-        "Slopes of loose cells, from mean spins at +-.75 kT, at ten temperature codes: their inverse is the noise temperature in "
-        "units of the bias, a straight line of the code. Its offset needs no other scale; its gain is to the scatter of slopes and "
-        "bias DACs over the cells. Accepted: 5 standard errors, and a quarter step of the code (gain 1 %).",
+        "Slopes of loose cells, from mean spins at +-.75 kT, at ten temperature codes: their inverse is the noise temperature "
+        "in units of the bias, a straight line of the code. Its offset needs no other scale; its gain is to the scatter of "
+        "slopes and bias DACs over the cells. Accepted: 5 standard errors, and a quarter step of the code (gain 1 %).",
         _temperature,
         kinds=KINDS,
     ),

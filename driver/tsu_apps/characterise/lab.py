@@ -37,7 +37,7 @@ class Lab:
         return np.random.default_rng(procedure)
 
     def quiet(self) -> None:
-        """Bring the chip into the state that every procedure starts from: no couplings, no clamps, T = 1, all planes, no source."""
+        """Bring the chip into the state that procedures start from: no couplings, no clamps, T = 1, all planes, no source."""
         chip, cap = self.chip, self.chip.capabilities
         chip.unclamp()
         chip.enable_planes(cap.planes)

@@ -44,7 +44,9 @@ class Measurement:
         """From anything that is an array of float64; the error is spread over the value's shape."""
         values = np.asarray(value, np.float64)
         errors = np.broadcast_to(np.asarray(error, np.float64), values.shape)
-        return cls(quantity, key, values, errors, unit, tolerance, None if x is None else np.asarray(x, np.float64), x_label)
+        return cls(
+            quantity, key, values, errors, unit, float(tolerance), None if x is None else np.asarray(x, np.float64), x_label
+        )
 
     def deviation(self, truth: ArrayLike) -> float:
         """Largest |value - truth|."""
@@ -104,4 +106,3 @@ class Procedure:
         if self.instruments and lab.instruments is None:
             return "no instruments are connected"
         return None
-

@@ -67,8 +67,8 @@ def histogram_error(samples: int, bits: int, overdrive: float, noise_lsb: float)
     """(2^B - 1,) standard errors of the transitions that `sine_histogram` finds, LSB.
 
     rho samples lie in an LSB at code c, rho = samples / (pi sqrt(A^2 - u^2)), A = overdrive 2^B / 2, u the distance from the
-    middle. Each falls below the transition with a probability of its own, Phi; the counts have variance rho integral Phi (1 - Phi)
-    = rho sigma / sqrt(pi), and 1/3 more for the grid of phases.
+    middle. Each falls below the transition with a probability of its own, Phi; the counts have variance rho integral Phi (1 -
+    Phi) = rho sigma / sqrt(pi), and 1/3 more for the grid of phases.
     """
     half = 2.0 ** (bits - 1)
     u = np.arange(1, 1 << bits) - half
@@ -101,8 +101,9 @@ def expected_enob(transitions: Real, bits: int, noise_lsb: float) -> float:
 
 
 def mean_codes(transitions: Real, inputs: Real, lsb: float) -> Real:
-    """Mean codes of steady inputs (n,) whose place is spread evenly over one LSB; transitions (2^B - 1,) and lsb in their unit."""
-    return np.clip((inputs[:, None] - transitions) / lsb + 0.5, 0.0, 1.0).sum(axis=1)
+    """Mean codes of steady inputs (n,) whose places are spread over one LSB; transitions (2^B - 1,) and lsb in their unit."""
+    out: Real = np.clip((inputs[:, None] - transitions) / lsb + 0.5, 0.0, 1.0).sum(axis=1)
+    return out
 
 
 def two_point_line(codes: Real, inputs: Real, bits: int) -> tuple[float, float]:

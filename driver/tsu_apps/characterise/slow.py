@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsu_apps.characterise import heat, spatial
 from tsu_apps.characterise.allan import allan_covariances
-from tsu_apps.characterise.captures import Dac, Watch, dac_of, spread_of, watch
+from tsu_apps.characterise.captures import Dac, Watch, dac_of, have_patience, spread_of, watch
 from tsu_apps.characterise.dacs import straight
 from tsu_apps.characterise.figures import MEASURED, MODEL, curves, label, panels, with_errors
 from tsu_apps.characterise.lab import Lab
@@ -33,6 +33,7 @@ def pass_time(lab: Lab, seconds: float) -> None:
     if lab.instruments is not None:
         lab.instruments.skip(seconds)
         return
+    have_patience(lab.chip, seconds)
     batch = lab.chip.batch()
     batch.delay(round(seconds * lab.chip.capabilities.clock_hz))
     batch.execute()
@@ -61,9 +62,15 @@ def _drift(lab: Lab) -> Outcome:
     value, above, below = (np.sqrt(np.maximum(mean + k * spread, 0.0)) for k in (0, 1, -1))
     far, near = (np.sqrt(np.maximum(mean + k * spread, 0.0)) for k in (5, -5))
     curve = Measurement.of(
-        "Allan deviation of cell offsets", "drift.offset.allan", value, np.maximum(above - value, value - below), "kT",
-        float(np.maximum(far - value, value - near).max()), taus, "averaging time (s)",
-    )  # fmt: skip
+        "Allan deviation of cell offsets",
+        "drift.offset.allan",
+        value,
+        np.maximum(above - value, value - below),
+        "kT",
+        float(np.maximum(far - value, value - near).max()),
+        taus,
+        "averaging time (s)",
+    )
     return Outcome([curve], lambda: _draw_drift(curve), f"{each.shape[1]} cells, {readings} readings each 1 s and each 256 s.")
 
 
@@ -114,7 +121,8 @@ def _storage(lab: Lab) -> Outcome:
         Measurement.of(f"leakage of {dac.name} levels", "storage.leakage_per_s", rate, error, "1/s", 5 * error + 0.05 * abs(rate))
     ]
     if len(jumps):
-        number = np.rint((jumps - jumps[0]) / np.median(np.diff(jumps)))
+        gaps = np.diff(jumps)
+        number = np.concatenate([[0.0], np.cumsum(np.rint(gaps / np.median(gaps)))])
         (period, _), residuals = np.polyfit(number, jumps, 1), jumps - np.polyval(np.polyfit(number, jumps, 1), number)
         spread = math.hypot(float(residuals.std()), spacing / math.sqrt(12)) / math.sqrt(
             float(((number - number.mean()) ** 2).sum())
@@ -139,10 +147,11 @@ def refreshes(seen: Watch, least: float) -> Real:
     """Times, between two looks, at which the level jumped up by more than `least`; empty if it does not do so regularly."""
     rise = np.diff(seen.codes)
     low, high = np.quantile(seen.codes, (0.02, 0.98))
-    at = np.flatnonzero(rise > max(0.5 * (high - low), least))
+    jump = max(0.5 * (high - low), least)
+    at = np.flatnonzero(rise > jump)
     times = (seen.seconds[at] + seen.seconds[at + 1]) / 2
     gaps = np.diff(times)
-    if len(gaps) < 3:
+    if len(gaps) < 3 or rise.min() < -jump:
         return np.empty(0)
     regular = np.abs(gaps / np.median(gaps) - np.rint(gaps / np.median(gaps))).max() < 0.25
     return times if regular else np.empty(0)
@@ -231,9 +240,9 @@ PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
         "drift",
         "Drift",
-        "Mean spins at zero field, read 256 times each second and 256 times each 256 s; overlapping Allan deviation of the offsets. "
-        "The covariance between even and odd planes leaves out sampling noise. Accepted: what 5 standard errors of the variance, "
-        "from its scatter over cells, make of the least certain deviation.",
+        "Mean spins at zero field, read 256 times each second and 256 times each 256 s; overlapping Allan deviation of the "
+        "offsets. The covariance between even and odd planes leaves out sampling noise. Accepted: what 5 standard errors of "
+        "the variance, from its scatter over cells, make of the least certain deviation.",
         _drift,
         kinds=KINDS,
     ),
@@ -249,7 +258,8 @@ PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
         "storage",
         "Held levels",
-        "A coupling DAC at full scale, 512 looks through a converter: decay of the level between refreshes, and their period. "
+        "A coupling DAC at full scale, 512 looks through a converter: decay of the level between refreshes at the present die "
+        "temperature, and their period. "
         "Accepted: 5 standard errors of the straight lines' common slope, and 5 % (period 1 %).",
         _storage,
         adc=True,

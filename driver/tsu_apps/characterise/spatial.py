@@ -71,11 +71,12 @@ def fit_variogram(distance: Real, gamma: Real, error: Real, longest: float) -> V
     lengths = np.geomspace(0.5, longest, 160)
     fits = [(*_not_negative(_basis(distance, length) / error[:, None], gamma / error), length) for length in lengths]
     _, parts, length = min(fits, key=lambda fit: fit[0])
-    return Variogram(*(float(p) for p in parts), float(length))
+    white, field, plane = parts.tolist()
+    return Variogram(white, field, plane, float(length))
 
 
 def _not_negative(design: Real, y: Real) -> tuple[float, Real]:
-    """(sum of squares, coefficients (3,)) of the best of the fits with some of the columns whose coefficients are not negative."""
+    """(sum of squares, coefficients (3,)) of the best fit with some of the columns whose coefficients are not negative."""
     best = float(y @ y), np.zeros(3)
     for chosen in product((False, True), repeat=3):
         columns = np.flatnonzero(chosen)
@@ -135,9 +136,18 @@ def pool(dies: Sequence[Measurement], longer_side: int) -> list[Measurement]:
     value, others = length(gammas), np.array([length(np.delete(gammas, k, axis=0)) for k in range(len(dies))])
     spread = float(np.sqrt((len(dies) - 1) * others.var()))
     return [
-        Measurement.of(f"variogram of cell offsets, {len(dies)} dies", VARIOGRAM, gammas.mean(axis=0), error, "kT^2", 5 * error.max(), x, dies[0].x_label),
+        Measurement.of(
+            f"variogram of cell offsets, {len(dies)} dies",
+            VARIOGRAM,
+            gammas.mean(axis=0),
+            error,
+            "kT^2",
+            5 * error.max(),
+            x,
+            dies[0].x_label,
+        ),
         Measurement.of("correlation length of offsets", LENGTH, value, spread, "of the die", max(0.25 * value, 4 * spread)),
-    ]  # fmt: skip
+    ]
 
 
 def _draw(offsets: Real, curve: Measurement) -> Figure:
@@ -160,10 +170,10 @@ PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
         "spatial",
         "Differences over the die",
-        "Mean spins of all cells at zero field give their offsets; half the mean squared difference of two, over their distance, is "
-        "the variogram, even planes against odd so that sampling noise drops out. One die has few independent places: the error is "
-        "gamma sqrt(2 / n) with n = cells / (distance + 1)^2, accepted are 5. Several dies together give the correlation length, "
-        "accepted to 25 %.",
+        "Mean spins of all cells at zero field give their offsets; half the mean squared difference of two, over their "
+        "distance, is the variogram, even planes against odd so that sampling noise drops out. One die has few independent "
+        "places: the error is gamma sqrt(2 / n) with n = cells / (distance + 1)^2, accepted are 5. Several dies together give "
+        "the correlation length, accepted to 25 %.",
         _spatial,
         kinds=KINDS,
     ),

@@ -90,22 +90,17 @@ class Gaussians(_Analog):
 
     def live(self, first: int, count: int) -> None:
         """So many ticks; the cells of a network that runs away sit at the rails, and SYS.ERROR says so."""
-        value, rail = self._state.value, RAIL_RANGES * self._range
+        value, rail, met = self._state.value, RAIL_RANGES * self._range, 0
         for held, planes in self._groups():
             law = self._propagator(held)
             if law is None:
-                self._run_away(planes, held, rail)
-                continue
-            gaussian.live(value, law, self._drive, self._temperature, planes, first, count, self._key)
-            if not np.abs(value[planes]).max(initial=0.0) <= rail:
-                self._run_away(planes, held, rail)
-
-    def _run_away(self, planes: NDArray[np.int64], held: NDArray[np.bool_], rail: float) -> None:
-        part = np.nan_to_num(self._state.value[planes], nan=rail)
-        free = np.concatenate([~held] * self._order)
-        part[:, free] = np.clip(part[:, free], -rail, rail)
-        self._state.value[planes] = part
-        self._state.registers[W.ERROR] |= np.uint32(W.ERROR_UNSTABLE)
+                free = np.ix_(planes, np.flatnonzero(np.concatenate([~held] * self._order)))
+                value[free] = np.where(value[free] < 0, -rail, rail)
+                met += 1
+            else:
+                met += gaussian.live(value, law, self._drive, self._temperature, planes, first, count, rail, self._key)
+        if met:
+            self._state.registers[W.ERROR] |= np.uint32(W.ERROR_UNSTABLE)
 
 
 class Mixtures(_Analog):
