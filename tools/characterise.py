@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import partial
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import tsu_driver as tsu
-from tsu_apps.characterise import PROCEDURES, Characterisation, Measurement, characterise
+from tsu_apps.characterise import PROCEDURES, Characterisation, Measurement, characterise, dynamics, sampling
+from tsu_apps.characterise.slow import PROCEDURES as SLOW
 from tsu_apps.report import Row, write_json
 from tsu_driver.instruments import Instruments
 
@@ -37,6 +37,9 @@ CHANCE, RARE = 0.01, 1e-3
 INJECTED = {"up": 1, "floating": 2, "down": 3}
 """Cells that are made to fail, each in its way, before faults are looked for."""
 FAULTS = "stuck-cells"
+EVERYTHING = CONFIGS[:1]
+"""Whose converters and surroundings are measured too; the others have the same."""
+CELLS = {p.name for p in (*sampling.PROCEDURES, *dynamics.PROCEDURES)}
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Job:
     url: str
     effort: float
     only: tuple[str, ...]
+    everything: bool
     instruments: str | None = None
     html: str | None = None
 
@@ -102,39 +106,51 @@ def work(job: Job) -> list[Result]:
 
 
 def _results(job: Job, chip: tsu.Chip, instruments: Instruments | None) -> Iterator[Result]:
-    names = [p.name for p in PROCEDURES if not job.only or p.name in job.only]
-    whole = Characterisation(chip.name, chip.kind)
+    """In three parts, each compared before the next begins: what is fast, faults that are made for it, and what takes hours."""
+    slow = {p.name for p in SLOW}
+    names = [p.name for p in PROCEDURES if (p.name in job.only if job.only else job.everything or p.name in CELLS)]
+    parts = [[n for n in names if n not in slow and n != FAULTS], [n for n in names if n == FAULTS], [n for n in names if n in slow]]
     if chip.oracle_url is None:
         whole = characterise(chip, instruments, only=names, effort=job.effort)
         yield from (compare(job, name, m, None) for name, outcome in whole.outcomes.items() for m in outcome.measurements)
-    else:
-        from truth import Truth
+        _datasheet(job, whole, {})
+        return
+    from truth import Truth
 
-        from tsu_emu.bench.client import Oracle
-        from tsu_emu.config import load
+    from tsu_emu.bench.client import Oracle
+    from tsu_emu.config import load
 
-        with Oracle(chip.oracle_url) as oracle:
-            ask, config = partial(oracle.truth), load(job.config)
-            others = [name for name in names if name != FAULTS]
-            if others:
-                whole = characterise(chip, instruments, only=others, effort=job.effort)
-                truth = Truth(chip, ask, config)
-                yield from (compare(job, name, m, truth) for name, o in whole.outcomes.items() for m in o.measurements)
-            if FAULTS in names:
+    whole, told = Characterisation(chip.name, chip.kind), dict[str, list[float]]()
+    with Oracle(chip.oracle_url) as oracle:
+        for part in parts:
+            if not part:
+                continue
+            if part == [FAULTS]:
                 for where, cell in INJECTED.items():
                     oracle.inject("stuck-cell", cell=cell, at=where)
-                faulty = characterise(chip, instruments, only=[FAULTS], effort=job.effort)
-                truth = Truth(chip, ask, config)
-                yield from (compare(job, name, m, truth) for name, o in faulty.outcomes.items() for m in o.measurements)
-    if job.html:
-        _datasheet(whole, Path(job.html) / f"{job.config.replace('/', '-')}-die-{job.die}.html")
+            found = characterise(chip, instruments, only=part, effort=job.effort)
+            truth = Truth(chip, oracle.truth, load(job.config))
+            for name, outcome in found.outcomes.items():
+                for m in outcome.measurements:
+                    yield compare(job, name, m, truth)
+                    if (true := truth.of(m)) is not None:
+                        told[m.key] = _known(m, true).tolist()
+            oracle.clear()
+            whole.outcomes |= found.outcomes
+            whole.skipped |= found.skipped
+            whole.seconds += found.seconds
+    _datasheet(job, whole, told)
 
 
-def _datasheet(whole: Characterisation, path: Path) -> None:
-    from tsu_apps.characterise.datasheet import write_html
+def _datasheet(job: Job, whole: Characterisation, truth: dict[str, list[float]]) -> None:
+    """Write it if it is wanted."""
+    if job.html is None:
+        return
+    from tsu_apps.characterise.datasheet import page
 
+    path = Path(job.html) / f"{whole.name}-die-{job.die}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_html(path, whole)
+    path.write_text(page(whole, {"die seed": str(job.die), "effort": f"{job.effort:g}"}, truth), encoding="utf-8")
 
 
 # Bits that have to be identical
@@ -170,8 +186,8 @@ EFFECTS = {
     "coupling.pair_gain_sigma": ("kappa", "J"),
     "coupling.dac.element_sigma": ("coupling_dac", "J"),
     "coupling.dac.offset_sigma_lsb": ("coupling_dac", "J"),
-    "coupling.dac.stuck_bit_probability": ("coupling_dac", "stuck_coupling_bits", "J"),
-    "bias.dac.gain_sigma": ("bias_dac", "h"),
+    "coupling.dac.stuck_bit_probability": ("stuck_coupling_bits", "J"),
+    "bias.dac.gain_sigma": ("bias_dac",),
     "temperature.dac.element_sigma": ("temperature_dac",),
     "adc.capacitor_sigma": ("adc_thresholds",),
     "adc.offset_sigma_lsb": ("adc_thresholds",),
@@ -180,12 +196,13 @@ EFFECTS = {
     "coupling.drift.ou_sigma": ("drift_coupling", "J"),
 }
 """Effects of digits-typical, and truths that may change when one is switched off."""
-HEARD = ("J", "h", "slope", "offset", "grid_J", "grid_h")
-"""What follows from others at the epoch in which a chip is; not compared where it may follow."""
+HEARD = ("h", "grid_J", "grid_h")
+"""What follows from all of it."""
 
 
 def effects_are_independent() -> int:
-    """Truths of a die that change although they should not when one effect after the other is switched off."""
+    """Truths of a die that change although they should not when one effect after the other is switched off, or do not although
+    they should."""
     from tsu_contract.bench import Arguments
     from tsu_emu.bench.truth import ELEMENTWISE, Truth
     from tsu_emu.chip import Chip
@@ -193,6 +210,7 @@ def effects_are_independent() -> int:
 
     def truths(off: str | None) -> dict[str, Any]:
         data = load("digits-typical").model_dump(by_alias=True)
+        data["cell"]["dead"] = {"down": 0.05, "up": 0.05, "floating": 0.05}
         if off is not None:
             *path, leaf = off.split(".")
             table = data
@@ -207,7 +225,7 @@ def effects_are_independent() -> int:
     for effect, may in EFFECTS.items():
         without = truths(effect)
         changed += sum(not np.array_equal(without[name], value) for name, value in whole.items() if name not in may)
-        changed += all(np.array_equal(without[name], whole[name]) for name in may if name in whole)
+        changed += sum(np.array_equal(without[name], whole[name]) for name in may)
     return changed
 
 
@@ -303,9 +321,9 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
     """The chips to be characterised: dies of configurations in turn, so that all kinds come early; or one at a URL."""
     common = arguments.effort, tuple(arguments.only.split(",")) if arguments.only else ()
     if arguments.url:
-        return [Job(arguments.url, 1, arguments.url, *common, arguments.instruments, arguments.html)]
+        return [Job(arguments.url, 1, arguments.url, *common, True, arguments.instruments, arguments.html)]
     return [
-        Job(name, die, f"emu:{name}?bench=1&die_seed={die}&run_seed={die}&threads=1", *common, None, arguments.html)
+        Job(name, die, f"emu:{name}?bench=1&die_seed={die}&run_seed={die}&threads=1", *common, name in EVERYTHING, None, arguments.html)
         for die in range(1, arguments.dies + 1)
         for name in arguments.configs.split(",")
     ]

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from device_truth import device_truth
+
 from tsu_apps.characterise import Measurement, dynamics, sampling
 from tsu_apps.characterise import analog_laws as analog
 from tsu_apps.characterise.laws import Chain, Generator, RandomSweep, Sweep, exponential_of, potts
@@ -46,10 +48,7 @@ class Parameters:
 
 
 class Truth:
-    """Ground truth of one chip, by the keys of measurements.
-
-    keys : of which the truth is known
-    """
+    """Ground truth of one chip, by the keys of measurements."""
 
     def __init__(self, chip: Chip, ask: Ask, config: ChipConfig) -> None:
         self.chip, self.config, self._ask = chip, config, ask
@@ -84,16 +83,20 @@ class Truth:
         }
         for order in ("chromatic", "palindromic", "random", "asynchronous"):
             self._tellers[f"flux.{order}"] = lambda m, s, order=order: self._flux(order, s)
-        self.keys = frozenset(self._tellers)
-
     def of(self, measurement: Measurement) -> Floats | None:
         """The true value of a measurement, NaN where it is not known; None if none of it is."""
         teller = self._tellers.get(measurement.key)
-        return None if teller is None else np.asarray(teller(measurement, 1.0), np.float64)
+        if teller is None:
+            known = device_truth(self._ask, self.config, measurement)
+            return None if known is None else np.asarray(known[0], np.float64)
+        return np.asarray(teller(measurement, 1.0), np.float64)
 
     def wrong(self, measurement: Measurement) -> dict[str, Floats]:
         """What it would be on chips on which an effect is missing, or another: each has to be told from this chip."""
         key = measurement.key
+        if key not in self._tellers:
+            known = device_truth(self._ask, self.config, measurement)
+            return {} if known is None else known[1]
         if key.startswith("flux."):
             order = key.removeprefix("flux.")
             if order == "chromatic":

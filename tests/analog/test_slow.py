@@ -31,7 +31,8 @@ class Dacs:
 
     def write(self, codes: NDArray[np.int16], now: int) -> None:
         before, self.codes = self.codes, codes.astype(np.int16)
-        kick(self.lsb * self.codes, self.lsb * before, self.codes, before, self.kicks, self.written, now, self.tau, self.glitch, 0xFF)
+        volts, was = self.lsb * self.codes, self.lsb * before
+        kick(volts, was, self.codes, before, self.kicks, self.written, now, self.tau, self.glitch, 0xFF)
 
     def at(self, now: int) -> Floats:
         out = np.empty(len(self.codes))
@@ -80,9 +81,9 @@ def test_a_write_while_still_settling_goes_on_from_where_the_output_is() -> None
 
 
 def test_the_glitch_is_proportional_to_the_bits_that_toggle() -> None:
-    """Codes of one sign, where a sign-extended word toggles the same lines as the converter's own."""
-    old, new = OLD & 0x7F, NEW & 0x7F
-    toggled = np.array([int(o ^ n).bit_count() for o, n in zip(old.tolist(), new.tolist(), strict=True)])
+    """Of eight code lines, also where the sign changes."""
+    old, new = OLD, NEW
+    toggled = np.array([((o ^ n) & 0xFF).bit_count() for o, n in zip(old.tolist(), new.tolist(), strict=True)])
     dacs = Dacs(500, glitch=0.25)
     dacs.write(old, 0)
     dacs.write(new, 5_000)

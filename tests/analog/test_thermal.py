@@ -75,8 +75,8 @@ def test_a_lost_pole_and_wrong_time_constants_are_noticed(wrong: dict[str, Any])
 
 
 def test_after_a_power_step_the_die_and_its_age_follow_an_integration_in_small_steps() -> None:
-    """Adaptive Runge-Kutta to 1e-10. Ageing takes the temperature at the end of each epoch: while the die warms up monotonically
-    the sum exceeds the integral by at most an epoch times the factor's whole rise."""
+    """Adaptive Runge-Kutta to 1e-10. Ageing takes the mean temperature of each epoch: the sum is off the integral by a small part
+    of an epoch times the factor's whole rise, which is what the temperature at either end would err by."""
 
     def factor(die: Any) -> Any:
         return np.exp(0.7 / BOLTZMANN_EV * (1 / 300.0 - 1 / die))
@@ -92,13 +92,13 @@ def test_after_a_power_step_the_die_and_its_age_follow_an_integration_in_small_s
         heat = after(heat, (3.0 - STANDBY) * EPOCH_S)
     assert np.allclose(heat[:3], right[:3], rtol=1e-8)
     rise = EPOCH_S * (factor(AMBIENT + right[0] + right[1]) - 1)
-    assert 0 < heat[3] - right[3] < rise
+    assert abs(heat[3] - right[3]) < 0.1 * rise
     assert right[3] > 10 * rise
 
 
 def test_an_idle_stretch_is_the_same_in_one_call_and_in_many() -> None:
-    """Rises, sensor and power to 1e-12; the age of a die that has settled too. One that still cools is counted as old as if it
-    had had its last temperature throughout: short of the sum by no more than the factor's fall times the time that it takes."""
+    """Rises, sensor and power to 1e-12; the age of a die that has settled too. Of one that still cools it is right to 1 in 1,000;
+    at the last temperature throughout it would be a fifth too low."""
     hot = after(COLD, 5.0 * EPOCH_S)
     for _ in range(50):
         hot = after(hot, 5.0 * EPOCH_S)
@@ -109,7 +109,7 @@ def test_an_idle_stretch_is_the_same_in_one_call_and_in_many() -> None:
         one = after(start, 0.0, 2_000)
         assert np.allclose(one[[0, 1, 2, 4]], many[[0, 1, 2, 4]], rtol=1e-12, atol=0)
         if start is hot:
-            assert 0 < many[3] - one[3] < 30 * (TAU[0] + TAU[1])
+            assert one[3] == pytest.approx(many[3], rel=1e-3)
             continue
         assert one[3] == pytest.approx(many[3], rel=1e-12)
 

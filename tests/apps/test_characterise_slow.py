@@ -70,9 +70,9 @@ DRIFTS: dict[str, tuple[dict[str, float], Callable[[Floats], Floats]]] = {
 
 @pytest.mark.parametrize("kind", list(DRIFTS))
 def test_drift(kind: str) -> None:
-    """The Allan deviation of a part alone is the configured one at all times, and so is its exponent over the long ones, to .1.
+    """The Allan deviation of a part alone is the configured one at all times; so is its exponent over long ones, to .1.
 
-    96 cells, 102 readings. Exponents: a random walk's is .46 here (1/2 of averages, less of readings), 1/f's -.2 at these corners.
+    96 cells, 102 readings. A random walk has .46 here (1/2 for averages, less for readings), 1/f noise -.2 at these corners.
     """
     drift, structure = DRIFTS[kind]
     cell = {"kind": "pbit", "offset_sigma_kt": 0.2, "offset_drift": drift}
@@ -235,7 +235,7 @@ def test_white_offsets_have_a_flat_variogram() -> None:
 
 
 def test_variogram_of_a_plane_and_its_fit() -> None:
-    """A plane of slope g along both axes gives 2 g^2 d^2 / 2 less what turns over the splits; a fit of exact parts returns them."""
+    """A plane of slope g gives g^2 dx^2 / 2, averaged over the splits of d; a fit of exact parts returns them."""
     y, x = np.mgrid[:12, :12].astype(float)
     gamma = variogram(0.1 * x, 0.1 * x, 6)
     d = np.arange(1.0, 7.0)

@@ -21,7 +21,7 @@ from tsu_apps.characterise.measurement import Outcome
 from tsu_driver.instruments import Instruments
 
 CHAIN = {"kind": "edges", "cells": 4, "pairs": [[0, 1], [1, 2], [2, 3]]}
-NAMES = ["adc-references", "adc-linearity", "dac-settling", "storage", "temperature"]
+NAMES = ["adc-references", "adc-linearity", "dac-settling", "temperature", "storage"]
 VOID = {"meta", "br", "path", "use", "image"}
 
 

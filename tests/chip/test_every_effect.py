@@ -315,7 +315,7 @@ def test_a_second_thread_changes_nothing_of_a_large_chip() -> None:
     program = window("PROGRAM", assemble([Instruction(Opcode.RUN, 6), Instruction(Opcode.STROBE), Instruction(Opcode.HALT)]))
     after = []
     for threads in (1, 2):
-        chip = Chip(everything("pbit", grid, 64, slow={"epoch_cycles": 1 << 17}), threads=threads)
+        chip = Chip(everything("pbit", grid, 64, slow={"epoch_cycles": 1 << 14}), threads=threads)
         assert side * side // 2 * (chip.capabilities.couplers // side**2 + machine.CELL_WORK) >= machine.PARALLEL_FROM
         codes = window("COUPLING", np.random.default_rng(1).integers(-20, 20, chip.capabilities.couplers).astype("<i2"))
         execute(chip, [codes, program, ((Op.WRITE, at("SEQ.CTRL"), 1, 0, 0), None), ((Op.DELAY, 0, 0, 0, 2_000), None)])

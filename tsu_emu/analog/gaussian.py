@@ -234,7 +234,10 @@ def live(x, propagator, drive, temperature, enabled, first_tick, ticks, rail, ke
             _add_product(y, phi, values, False)
             _add_product(y, root, xi, True)
             for i in range(y.size):
-                if not held[i]:
-                    values[i] = min(max(y[i], -rail), rail)
-                    met += 1 if abs(y[i]) > rail else 0
+                if held[i]:
+                    continue
+                values[i] = y[i]
+                if not abs(y[i]) <= rail:
+                    values[i] = rail if y[i] > 0.0 else -rail
+                    met += 1
     return met

@@ -1,8 +1,8 @@
 """Die temperature: ambient plus two poles, exact between epochs; the sensor's lag and the effective age follow it.
 
-A pole is dr/dt = (R P - r) / tau. The sensor's lag is dy/dt = (T_die - y) / tau_s; with T_die a sum of exponentials its
-solution is
-one too. Effective age runs by the Arrhenius factor exp(Ea / k (1/T_ref - 1/T_die)) of the temperature at the end of each stretch.
+A pole is dr/dt = (R P - r) / tau. The sensor's lag is dy/dt = (T_die - y) / tau_s; with T_die a sum of exponentials its solution
+is one too. Effective age runs by the Arrhenius factor exp(Ea / k (1/T_ref - 1/T_die)) of the mean temperature of a stretch; idle
+time is taken in stretches that double from an eighth of the shorter time constant.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _stretch(model, rise0, rise1, lag, age, ambient, power, seconds):  # type: i
     rest = (lag - final) - b0 - b1
     new_lag = final + b0 * e0 + b1 * e1 + rest * exponential(-seconds / s)
     new0, new1 = end0 + a0 * e0, end1 + a1 * e1
-    die = ambient + new0 + new1
+    die = ambient + 0.5 * ((rise0 + rise1) + (new0 + new1))
     return new0, new1, new_lag, age + seconds * exponential(model.activation_k * (1.0 / model.reference_k - 1.0 / die))
 
 
@@ -65,8 +65,9 @@ def heat_after(model, heat, ambient, energy, epochs, out):  # type: ignore[no-un
     """
     power = energy / model.epoch_s + model.standby_w
     r0, r1, lag, age = _stretch(model, heat[0], heat[1], heat[2], heat[3], ambient, power, model.epoch_s)
-    if epochs > 1:
-        seconds = (epochs - 1) * model.epoch_s
-        r0, r1, lag, age = _stretch(model, r0, r1, lag, age, ambient, model.standby_w, seconds)
-        power = model.standby_w
+    left, piece = (epochs - 1) * model.epoch_s, 0.125 * min(model.tau[0], model.tau[1])
+    while left > 0.0:
+        piece = min(piece, left)
+        r0, r1, lag, age = _stretch(model, r0, r1, lag, age, ambient, model.standby_w, piece)
+        left, piece, power = left - piece, 2.0 * piece, model.standby_w
     out[0], out[1], out[2], out[3], out[4] = r0, r1, lag, age, power

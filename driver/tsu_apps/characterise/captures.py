@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_apps.characterise.lab import Lab
+from tsu_apps.characterise.lab import Lab, have_patience
 from tsu_contract.capabilities import LSB_SCALE, RANGE_SCALE
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_driver import Chip
@@ -64,11 +64,6 @@ def coherent_record(lab: Lab, adc: int, samples: int, low: float, high: float) -
 def _reaction(chip: Chip) -> int:
     """Cycles in which a host is sure to have sent its next message: 10 ms."""
     return chip.capabilities.clock_hz // 100
-
-
-def have_patience(chip: Chip, seconds: float) -> None:
-    """See that messages during which so much chip time passes are waited for, also where it is real time."""
-    chip.timeout_s = max(chip.timeout_s, 30.0 + 2.0 * seconds)
 
 
 class Ends(NamedTuple):

@@ -132,13 +132,15 @@ def _skipped(result: Characterisation) -> str:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """A figure as an SVG element; its ids begin anew with each name, so that several fit into one page."""
+    """A figure as an SVG element whose ids begin with the name, so that several fit into one page."""
     import matplotlib
 
     out = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": name}):
         figure.savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
+    for mark in ('id="', 'href="#', "url(#"):
+        text = text.replace(mark, f"{mark}{name}.")
     return text[text.index("<svg") :]
 
 

@@ -217,7 +217,7 @@ def gaussian_covariance(lab: Lab) -> Outcome:
     resonators = rings(autocovariances(values(lab, 64, 1, 40, 0.1), 2 * LAGS))
     for symmetric in (True,) if resonators else (True, False):
         network_problem(lab.chip, symmetric).put(lab.chip)
-        x = values(lab, lab.samples(250 if n > 32 else 700), 4, 60, 0.9 if resonators else 0.45)
+        x = values(lab, lab.samples(250 if n > 32 else 1600), 4, 60, 0.9 if resonators else 0.45)
         d = x - x.mean(axis=(0, 1))
         each = np.einsum("kpi,kpj->pij", d, d) / len(d)
         C, error = over_planes(each)

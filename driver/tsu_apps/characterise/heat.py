@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_apps.characterise.captures import have_patience
 from tsu_apps.characterise.figures import MODEL, curves, label, panels, with_errors
 from tsu_apps.characterise.fits import Decays, fit_decays
-from tsu_apps.characterise.lab import Lab
+from tsu_apps.characterise.lab import Lab, have_patience
 from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
 from tsu_apps.characterise.spins import KINDS, slopes, sweeps_within
 from tsu_contract.capabilities import LSB_SCALE
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Real = NDArray[np.float64]
+REST_S = 100.0
+"""Before the first step, so that warming by standby power is over."""
 AMBIENT_STEP_K = 20.0
 LOOKS = 600
 FIRST_RUN_S, GROWTH = 1e-3, 2.0
@@ -124,6 +125,7 @@ def _warm_up(lab: Lab) -> Warm:
 
 def _thermal(lab: Lab) -> Outcome:
     """Lag, time constants, resistances."""
+    lab.wait(REST_S)
     lag = _lag(lab)
     lab.step(0.3)
     found, notes = [], []
@@ -177,9 +179,10 @@ def _poles(warm: Warm, lag: float) -> tuple[Decays, list[Measurement]]:
 def _draw(traces: list[tuple[str, Trace, Decays]]) -> Figure:
     figure, axes = panels(1, len(traces), 3.0)
     for axis, (name, trace, fit) in zip(axes, traces, strict=True):
-        unit, text = (1e3, "ms") if trace.seconds[-1] < 1 else (1.0, "s")
-        curves(axis, trace.seconds * unit, [("", trace.kelvin)], ".")
-        axis.plot(trace.seconds * unit, fit.curve[0], color=MODEL, linewidth=1.0)
+        shown = trace.seconds < 8 * fit.tau[-1]
+        unit, text = (1e3, "ms") if trace.seconds[shown][-1] < 1 else (1.0, "s")
+        curves(axis, trace.seconds[shown] * unit, [("", trace.kelvin[shown])], ".")
+        axis.plot(trace.seconds[shown] * unit, fit.curve[0, shown], color=MODEL, linewidth=1.0)
         constants = ", ".join(f"{tau * unit:.3g} {text}" for tau in fit.tau)
         label(axis, f"{name.capitalize()}: {constants}", f"time  ({text})", "sensor  (K)")
     return figure
@@ -239,9 +242,9 @@ PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
         "thermal",
         "Heat",
-        "The ambient 20 K up and back shows the sensor's lag (with instruments). The chip then runs until it grows no hotter, "
-        "or for 300 million updates, and cools; one or two exponentials through the sensor's readings, the lag's being known. "
-        "Accepted: 5 standard errors of the fit and 3 % (lag and resistance 5 %).",
+        "The chip rests for 100 s. The ambient 20 K up and back shows the sensor's lag (with instruments). The chip then runs "
+        "until it grows no hotter, or for 300 million updates, and cools; one or two exponentials through the sensor's "
+        "readings, the lag's being known. Accepted: 5 standard errors of the fit and 3 % (lag and resistance 5 %).",
         _thermal,
     ),
     Procedure(

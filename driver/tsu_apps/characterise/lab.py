@@ -36,6 +36,16 @@ class Lab:
         """Random numbers for choosing problems; the same for every chip."""
         return np.random.default_rng(procedure)
 
+    def wait(self, seconds: float) -> None:
+        """Chip time passes and nothing happens."""
+        if self.instruments is not None:
+            self.instruments.skip(seconds)
+            return
+        have_patience(self.chip, seconds)
+        batch = self.chip.batch()
+        batch.delay(round(seconds * self.chip.capabilities.clock_hz))
+        batch.execute()
+
     def quiet(self) -> None:
         """Bring the chip into the state that procedures start from: no couplings, no clamps, T = 1, all planes, no source."""
         chip, cap = self.chip, self.chip.capabilities
@@ -47,3 +57,8 @@ class Lab:
         chip.program_couplings((np.empty((0, 2), np.int64), np.empty(0)), h)
         if self.instruments is not None:
             self.instruments.source(offset=0.0, amplitude=0.0)
+
+
+def have_patience(chip: Chip, seconds: float) -> None:
+    """See that messages during which so much chip time passes are waited for, also where it is real time."""
+    chip.timeout_s = max(chip.timeout_s, 30.0 + 2.0 * seconds)

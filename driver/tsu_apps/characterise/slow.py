@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsu_apps.characterise import heat, spatial
 from tsu_apps.characterise.allan import allan_covariances
-from tsu_apps.characterise.captures import Dac, Watch, dac_of, have_patience, spread_of, watch
+from tsu_apps.characterise.captures import Dac, Watch, dac_of, spread_of, watch
 from tsu_apps.characterise.dacs import straight
 from tsu_apps.characterise.figures import MEASURED, MODEL, curves, label, panels, with_errors
 from tsu_apps.characterise.lab import Lab
@@ -28,17 +28,6 @@ LINEAR = 0.9
 """Mean spins up to which a change of the offset is told from a change of the mean."""
 
 
-def pass_time(lab: Lab, seconds: float) -> None:
-    """Chip time passes and nothing happens."""
-    if lab.instruments is not None:
-        lab.instruments.skip(seconds)
-        return
-    have_patience(lab.chip, seconds)
-    batch = lab.chip.batch()
-    batch.delay(round(seconds * lab.chip.capabilities.clock_hz))
-    batch.execute()
-
-
 def _drift(lab: Lab) -> Outcome:
     """Allan deviation of the cells' offsets."""
     readings = max(lab.samples(READINGS), 4 * FACTORS[0])
@@ -52,7 +41,7 @@ def _drift(lab: Lab) -> Outcome:
         series = np.empty((2, readings, cells))
         for k in range(readings):
             series[:, k] = half_means(lab, sweeps)
-            pass_time(lab, spacing)
+            lab.wait(spacing)
             lab.step(1 / (readings * len(SPACINGS_S)))
         each = offset_variances(series, factors)
         taus += [m * spacing for m in factors]
