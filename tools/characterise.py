@@ -44,7 +44,11 @@ CELLS = {p.name for p in (*sampling.PROCEDURES, *dynamics.PROCEDURES)}
 
 @dataclass(frozen=True)
 class Result:
-    """One measurement of one die: largest values, whether it agrees, which wrong values are refused. agrees None: no truth."""
+    """One measurement of one die.
+
+    measured, truth : of the element that is farthest off; truth None: not known, and measured is the largest magnitude
+    agrees : whether all elements lie within the tolerance; refused : whether each of the wrong values is told from it
+    """
 
     config: str
     die: int
@@ -79,14 +83,13 @@ def compare(job: Job, procedure: str, m: Measurement, truth: Any) -> Result:
     true = None if truth is None else truth.of(m)
     if true is None:
         return Result(job.config, job.die, procedure, m.key, m.quantity, m.unit, m.number, None, None, m.tolerance, None)
-    at = int(np.argmax(np.abs(m.value))) if m.value.size else 0
-    wrong = {name: not m.agrees(_known(m, value)) for name, value in truth.wrong(m).items()}
-    shown = abs(float(true.ravel()[at])) if m.value.ndim else float(true)
     beside = _known(m, true)
+    at = int(np.argmax(np.abs(m.value - beside))) if m.value.size else 0
+    shown = [float(array.ravel()[at]) if m.value.size else 0.0 for array in (m.value, beside)]
+    wrong = {name: not m.agrees(_known(m, value)) for name, value in truth.wrong(m).items()}
     return Result(
-        job.config, job.die, procedure, m.key, m.quantity, m.unit, m.number, shown, m.deviation(beside), m.tolerance,
-        m.agrees(beside), wrong,
-    )  # fmt: skip
+        job.config, job.die, procedure, m.key, m.quantity, m.unit, *shown, m.deviation(beside), m.tolerance, m.agrees(beside), wrong
+    )
 
 
 def _known(m: Measurement, value: Any) -> Any:
@@ -242,7 +245,7 @@ def allowed(dies: int) -> int:
 
 def rows_of(results: list[Result], broken: dict[str, str]) -> tuple[list[Row], list[str]]:
     """Rows for the report, and lines of the table, one for each quantity of a configuration."""
-    rows, lines = [], [f"  {'':<48}{'measured':>12}{'truth':>12}{'off by':>11}{'tolerance':>11}  dies    wrong values refused"]
+    rows, lines = [], [f"  {'':<56}{'measured':>12}{'truth':>12}{'off by':>11}{'tolerance':>11}  dies    wrong values refused"]
     groups: dict[tuple[str, str, str], list[Result]] = {}
     for r in results:
         groups.setdefault((r.config, r.procedure, r.key), []).append(r)
@@ -250,7 +253,7 @@ def rows_of(results: list[Result], broken: dict[str, str]) -> tuple[list[Row], l
         first, known, name = group[0], [r for r in group if r.agrees is not None], f"{config} {procedure} {key}"
         if not known:
             rows.append(Row(name, first.measured, first.unit))
-            lines.append(f"  {name:<48}{first.measured:>12.4g}{'':>12}{'':>11}{first.tolerance:>11.2g}  no truth")
+            lines.append(f"  {name:<56}{first.measured:>12.4g}{'':>12}{'':>11}{first.tolerance:>11.2g}  no truth")
             continue
         good, least = sum(bool(r.agrees) for r in known), len(known) - allowed(len(known))
         rows.append(Row(f"{name}: dies within tolerance of {len(known)}", good, "", None, f">= {least}", good >= least))
@@ -261,7 +264,7 @@ def rows_of(results: list[Result], broken: dict[str, str]) -> tuple[list[Row], l
         mark = " " if good >= least and all(c >= half for c in refused.values()) else "!"
         shown = ", ".join(f"{w} {count}" for w, count in refused.items())
         lines.append(
-            f"{mark} {name:<48}{worst.measured:>12.4g}{worst.truth:>12.4g}{worst.deviation:>11.2g}{worst.tolerance:>11.2g}"
+            f"{mark} {name:<56}{worst.measured:>12.4g}{worst.truth:>12.4g}{worst.deviation:>11.2g}{worst.tolerance:>11.2g}"
             f"  {good}/{len(known):<4} {shown}"
         )
     for name, error in broken.items():

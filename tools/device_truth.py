@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,6 @@ def _dac(ask: Ask, config: ChipConfig, name: str, rest: list[str]) -> Known | No
     if what == "glitch_lsb":
         return _scaled(dac.glitch_lsb)
     inl, offset, gain = endpoint_line(ask(name, element), dac.full_scale / (1 << dac.bits - 1))
-    gain *= _mean_droop(config)
     if what == "gain":
         return gain, {"off": 1.0, "doubled": 2 * gain - 1}
     known = {"inl": inl, "offset_lsb": np.asarray(offset)}.get(what)
@@ -79,22 +77,13 @@ def _leak_s(config: ChipConfig, die_k: float) -> float:
     return config.storage.leakage_tau_s * 2.0 ** (-(die_k - config.thermal.reference_k) / 10.0)
 
 
-def _mean_droop(config: ChipConfig) -> float:
-    """Of a level, from one refresh to the next; at 4 K over ambient, as chips are from their standby power."""
-    if not config.storage.leakage_tau_s:
-        return 1.0
-    x = config.storage.refresh_s / _leak_s(config, config.thermal.ambient_k + 4.0)
-    return -math.expm1(-x) / x
-
-
 def _stated(ask: Ask, config: ChipConfig) -> dict[str, Callable[[], Any]]:
     thermal, psrr = config.thermal, 10.0 ** (-config.supply.psrr_db / 20.0)
     tau = sorted(thermal.tau_s)
-    die = partial(lambda: float(ask("die_k", None)[0]))
-    outputs = partial(lambda: np.asarray(ask("temperature_dac", None)))
+
     lsb = config.temperature.dac.full_scale / (1 << config.temperature.dac.bits)
     return {
-        "storage.leakage_per_s": lambda: 1.0 / _leak_s(config, die()) if config.storage.leakage_tau_s else 0.0,
+        "storage.leakage_per_s": lambda: 1.0 / _leak_s(config, float(ask("die_k", None)[0])) if config.storage.leakage_tau_s else 0.0,
         "storage.refresh_s": lambda: config.storage.refresh_s,
         "supply.sensitivity": lambda: psrr,
         "supply.psrr_db": lambda: config.supply.psrr_db,
@@ -102,7 +91,7 @@ def _stated(ask: Ask, config: ChipConfig) -> dict[str, Callable[[], Any]]:
         "thermal.tau_fast_s": lambda: tau[0],
         "thermal.tau_slow_s": lambda: tau[-1],
         "thermal.r_th_k_per_w": lambda: sum(thermal.r_th_k_per_w),
-        "temperature.gain": lambda: endpoint_line(outputs(), lsb)[2],
+        "temperature.gain": lambda: endpoint_line(ask("temperature_dac", None), lsb)[2],
     }
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from device_truth import device_truth
+from numpy.typing import NDArray
 
 from tsu_apps.characterise import Measurement, dynamics, sampling
 from tsu_apps.characterise import analog_laws as analog
@@ -332,10 +331,16 @@ class Truth:
         return -tick_s(self.chip) / np.log(c[1] / c[0])
 
     def _ringing(self, s: float) -> Floats:
+        """(cells, 2): what the fit makes of exact autocovariances, in which cells that hear each other beat."""
         p = self.parameters(dynamics.relaxing(self.chip), s)
         assert isinstance(self.config.cell, Gaussian)
-        stiffness = (p.h[:, 1] * p.stiffness[0]).tolist()
-        return np.array([analog.ringing(a, self.config.cell.tau_s, self.config.cell.quality) for a in stiffness])
+        B, D = analog.drift_of(self._stiffness(p), self.config.cell.quality)
+        phi, P = exponential_of(-B * (tick_s(self.chip) / self.config.cell.tau_s)), analog.lyapunov(B, D)
+        c = []
+        for _ in range(dynamics.RING_LAGS + 1):
+            c.append(np.diag(P)[: len(p.h)])
+            P = phi @ P
+        return dynamics.ring_fit(np.array(c), tick_s(self.chip)).T
 
     def _covariance(self, symmetric: bool, s: float) -> Floats:
         p = self.parameters(dynamics.network_problem(self.chip, symmetric), s)

@@ -97,8 +97,8 @@ def test_after_a_power_step_the_die_and_its_age_follow_an_integration_in_small_s
 
 
 def test_an_idle_stretch_is_the_same_in_one_call_and_in_many() -> None:
-    """Rises, sensor and power to 1e-12; the age of a die that has settled too. Of one that still cools it is right to 1 in 1,000;
-    at the last temperature throughout it would be a fifth too low."""
+    """Rises, sensor and power to 1e-12; the age of a die that has settled too. Of one that still cools it is right to
+    1 in 1,000."""
     hot = after(COLD, 5.0 * EPOCH_S)
     for _ in range(50):
         hot = after(hot, 5.0 * EPOCH_S)

@@ -20,8 +20,8 @@ REFERENCE = 7 / 8
 """Of the range: where the converters' references lie."""
 BIASES = (0.0, 0.8, 1.6)
 """Biases at which kinetics is measured, kT."""
-LAGS = 6
-"""Ticks over which autocovariances are taken."""
+LAGS, RING_LAGS = 6, 18
+"""Ticks over which autocovariances are taken, of spins and of values."""
 WELL = {"a": -1.0, "b": 1.0}
 SOFT = {"a": 1.0, "b": 0.0625}
 """Of Langevin cells at rest: b = 0 would leave its sign to the offset of a DAC, and cells would run off to the rails."""
@@ -49,10 +49,13 @@ def references(chip: Chip) -> tuple[Floats, Floats]:
 
 
 def jackknife(planes: int, of: Callable[[slice | np.ndarray], Floats]) -> tuple[Floats, Floats]:
-    """(value, error) of what `of` makes of a set of planes, leaving out one of 16 groups after the other."""
+    """(value, error) of what `of` makes of a set of planes, leaving out one of 16 groups after the other; bias of order 1 / planes,
+    which fits to noisy autocovariances have, is taken out (Quenouille)."""
     groups = np.array_split(np.arange(planes), min(16, planes))
     left = np.stack([of(np.setdiff1d(np.arange(planes), group)) for group in groups])
-    return of(np.arange(planes)), np.asarray(left.std(axis=0) * np.sqrt(len(groups) - 1))
+    n = len(groups)
+    value = n * of(np.arange(planes)) - (n - 1) * left.mean(axis=0)
+    return np.asarray(value), np.asarray(left.std(axis=0) * np.sqrt(n - 1))
 
 
 def autocovariances(x: Floats, lags: int) -> Floats:
@@ -78,7 +81,7 @@ def autocorrelation(lab: Lab) -> Outcome:
         c = autocovariances(_spins(lab, lab.samples(400), 1.0), LAGS)
         return Outcome(_spin_times(chip, c))
     x = values(lab, lab.samples(300 if chip.capabilities.cells > 32 else 1500), 1, 40, 1.0)
-    c = autocovariances(x, 3 * LAGS)
+    c = autocovariances(x, RING_LAGS)
     if rings(c):
         return Outcome(_ringing(chip, c), notes="the cells ring")
     return Outcome(_analog_times(chip, c))
@@ -148,18 +151,23 @@ def _analog_times(chip: Chip, c: Floats) -> list[Measurement]:
     ]  # fmt: skip
 
 
+def ring_fit(c: Floats, tick: float) -> Floats:
+    """(2, cells) frequency, Hz, and quality from autocovariances (lags, cells) a tick (s) apart, lag 0 first: c(k+1) = p c(k) -
+    q c(k-1) by least squares, without lag 0, which has the noise of the converters."""
+    out = []
+    for one in c[1:].T:
+        (p, q), *_ = np.linalg.lstsq(np.stack([one[1:-1], -one[:-2]], axis=1), one[2:], rcond=None)
+        decay = -0.5 * np.log(np.clip(q, 1e-3, 1.0 - 1e-6))
+        angle = np.arccos(np.clip(p / (2 * np.sqrt(np.clip(q, 1e-3, 1.0))), -1.0, 1.0))
+        out.append((angle / (2 * np.pi * tick), np.hypot(angle, decay) / (2 * decay)))
+    return np.array(out).T
+
+
 def _ringing(chip: Chip, c: Floats) -> list[Measurement]:
-    """Frequency and quality of each cell: c(k+1) = p c(k) - q c(k-1) by least squares over lags, lag 0 left out."""
+    """Frequency and quality of each cell, from autocovariances (lags + 1, planes, cells)."""
 
     def fit(planes: slice | np.ndarray) -> Floats:
-        m = c[1:, planes].mean(axis=1)
-        out = []
-        for one in m.T:
-            (p, q), *_ = np.linalg.lstsq(np.stack([one[1:-1], -one[:-2]], axis=1), one[2:], rcond=None)
-            decay = -0.5 * np.log(np.clip(q, 1e-3, 1.0 - 1e-6))
-            angle = np.arccos(np.clip(p / (2 * np.sqrt(np.clip(q, 1e-3, 1.0))), -1.0, 1.0))
-            out.append((angle / (2 * np.pi * tick_s(chip)), np.hypot(angle, decay) / (2 * decay)))
-        return np.array(out).T
+        return ring_fit(c[:, planes].mean(axis=1), tick_s(chip))
 
     both, error = jackknife(c.shape[1], fit)
     usual, cells = np.sqrt(np.mean(error**2, axis=1)), np.arange(c.shape[2])

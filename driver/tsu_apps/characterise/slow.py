@@ -12,7 +12,7 @@ from tsu_apps.characterise import heat, spatial
 from tsu_apps.characterise.allan import allan_covariances
 from tsu_apps.characterise.captures import Dac, Watch, dac_of, spread_of, watch
 from tsu_apps.characterise.dacs import straight
-from tsu_apps.characterise.figures import MEASURED, MODEL, curves, label, panels, with_errors
+from tsu_apps.characterise.figures import COLOURS, MEASURED, MODEL, curves, label, panels, with_errors
 from tsu_apps.characterise.lab import Lab
 from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
 from tsu_apps.characterise.spins import KINDS, half_means, slopes, sweeps_within
@@ -78,8 +78,11 @@ def offset_variances(means: Real, factors: list[int]) -> Real:
 def _draw_drift(curve: Measurement) -> Figure:
     figure, (axis,) = panels(1, 1, 3.2)
     assert curve.x is not None
-    seen = curve.value > 0
-    with_errors(axis, curve.x[seen], curve.value[seen], curve.error[seen], "")
+    long = curve.x >= SPACINGS_S[1]
+    for part, spacing, colour in zip((~long, long), SPACINGS_S, COLOURS, strict=False):
+        seen = part & (curve.value > 0)
+        with_errors(axis, curve.x[seen], curve.value[seen], curve.error[seen], f"looks each {spacing:g} s", colour)
+    axis.legend(frameon=False, fontsize=9)
     axis.set_xscale("log")
     axis.set_yscale("log")
     label(axis, "Drift of cell offsets, sampling noise taken out", "averaging time  (s)", "Allan deviation  (kT)")
