@@ -61,11 +61,6 @@ def inner(function: F) -> F:
     return _declare(function, no_cpython_wrapper=True)
 
 
-def unrolled(function: F) -> F:
-    """As `inner`, copied into its callers by Numba: LLVM vectorises no loop with a call in it."""
-    return _declare(function, no_cpython_wrapper=False, inline="always")
-
-
 def parallel_kernel(function: F) -> F:
     """As `kernel`, with `prange` loops spread over threads.
 

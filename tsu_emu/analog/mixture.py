@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_emu.analog.choice import uniform
 from tsu_emu.jit import inner, kernel
 from tsu_emu.noise.functions import exponential
 from tsu_emu.noise.normal import natural_log, normal_of
@@ -21,7 +22,6 @@ from tsu_emu.noise.threefry import threefry
 U = np.uint32
 VISIT_SHIFT = 16
 """Bits of the noise counter's plane word that the plane may use; the rest counts the mode events of a tick."""
-WORD = 1.0 / 4294967296.0
 
 
 class Mixture(NamedTuple):
@@ -40,21 +40,15 @@ class Mixture(NamedTuple):
 
 
 @inner
-def _uniform(word):  # type: ignore[no-untyped-def]
-    """In (0, 1), of a noise word."""
-    return (np.float64(word) + 0.5) * WORD
-
-
-@inner
-def _draw_mode(weight, temperature, uniform):  # type: ignore[no-untyped-def]
-    """Mode k with probability ~ exp(weight[k] / temperature)."""
+def _draw_mode(weight, temperature, u):  # type: ignore[no-untyped-def]
+    """Mode k with probability ~ exp(weight[k] / temperature), of a uniform deviate u."""
     top = weight[0]
     for k in range(1, weight.size):
         top = max(top, weight[k])
     total = 0.0
     for k in range(weight.size):
         total = total + exponential((weight[k] - top) / temperature)
-    mark, below = uniform * total, 0.0
+    mark, below = u * total, 0.0
     for k in range(weight.size - 1):
         below = below + exponential((weight[k] - top) / temperature)
         if mark < below:
@@ -69,14 +63,14 @@ def _live_a_tick(value, k, cell, cells, whole, plane, temperature, tick, key):  
     variance, left, visit = temperature / cells.stiffness[cell], 1.0, 0
     while True:
         a, b, c, d = threefry(U(cell), U(plane + (visit << VISIT_SHIFT)), t0, t1, key[0], key[1], key[2], U(0))
-        gap = -natural_log(_uniform(a)) / cells.dt_over_tau_mode
+        gap = -natural_log(uniform(a)) / cells.dt_over_tau_mode
         span = min(gap, left)
         rho = whole if span == 1.0 else exponential(-(cells.stiffness[cell] * cells.dt_over_tau) * span)
         mean = cells.mean[cell, k]
         value = (mean + rho * (value - mean)) + np.sqrt(variance * ((1.0 - rho) * (1.0 + rho))) * normal_of(c, d)
         if gap >= left:
             return value, k
-        k = _draw_mode(cells.weight[cell], temperature, _uniform(b))
+        k = _draw_mode(cells.weight[cell], temperature, uniform(b))
         left = left - gap
         visit = visit + 1
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tsu_emu.analog.pbit import LANES, VISIT_SHIFT
 from tsu_emu.jit import inner, kernel
-from tsu_emu.noise.functions import exponential
+from tsu_emu.noise.functions import exponential, polynomial
 from tsu_emu.noise.normal import normal_of
 from tsu_emu.noise.threefry import threefry
 
@@ -32,19 +32,11 @@ R = (
 )  # fmt: skip
 
 
-@inner
-def _polynomial(c, x):  # type: ignore[no-untyped-def]
-    s = c[len(c) - 1]
-    for k in range(len(c) - 2, -1, -1):
-        s = s * x + c[k]
-    return s
-
-
 @kernel
 def normal_cdf(x):  # type: ignore[no-untyped-def]
     """Phi(x) of a float64, to 4e-16."""
     y = abs(x)
-    tail = exponential(-0.5 * (y * y)) * (_polynomial(P, y) / _polynomial(R, y))
+    tail = exponential(-0.5 * (y * y)) * (polynomial(P, y) / polynomial(R, y))
     return tail if x < 0.0 else 1.0 - tail
 
 

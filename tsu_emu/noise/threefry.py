@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsu_emu.jit import unrolled
+from tsu_emu.jit import inner, kernel
 
 U = np.uint32
 _PARITY = U(0x1BD11BDA)
 
 
-@unrolled
+@inner
 def _rotl(x, r):  # type: ignore[no-untyped-def]
     return U((x << U(r)) | (x >> U(32 - r)))
 
 
-@unrolled
+@inner
 def _mix_even(x0, x1, x2, x3, a, b):  # type: ignore[no-untyped-def]
     x0 = U(x0 + x1)
     x1 = U(_rotl(x1, a) ^ x0)
@@ -28,7 +28,7 @@ def _mix_even(x0, x1, x2, x3, a, b):  # type: ignore[no-untyped-def]
     return x0, x1, x2, x3
 
 
-@unrolled
+@inner
 def _mix_odd(x0, x1, x2, x3, a, b):  # type: ignore[no-untyped-def]
     x0 = U(x0 + x3)
     x3 = U(_rotl(x3, a) ^ x0)
@@ -37,7 +37,7 @@ def _mix_odd(x0, x1, x2, x3, a, b):  # type: ignore[no-untyped-def]
     return x0, x1, x2, x3
 
 
-@unrolled
+@kernel
 def threefry(c0, c1, c2, c3, k0, k1, k2, k3):  # type: ignore[no-untyped-def]
     """Four uint32 words for counter c0..c3 under key k0..k3 (all uint32)."""
     k4 = U(_PARITY ^ k0 ^ k1 ^ k2 ^ k3)
