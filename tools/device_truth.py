@@ -74,6 +74,9 @@ def _dac(ask: Ask, config: ChipConfig, name: str, rest: list[str]) -> Known | No
 
 
 def _leak_s(config: ChipConfig, die_k: float) -> float:
+    """Decay time constant of held levels; without leakage forever."""
+    if not config.storage.leakage_tau_s:
+        return math.inf
     return config.storage.leakage_tau_s * 2.0 ** (-(die_k - config.thermal.reference_k) / 10.0)
 
 
@@ -83,7 +86,9 @@ def _stated(ask: Ask, config: ChipConfig) -> dict[str, Callable[[], Any]]:
 
     lsb = config.temperature.dac.full_scale / (1 << config.temperature.dac.bits)
     return {
-        "storage.leakage_per_s": lambda: 1.0 / _leak_s(config, float(ask("die_k", None)[0])) if config.storage.leakage_tau_s else 0.0,
+        "storage.leakage_per_s": lambda: (
+            1.0 / _leak_s(config, float(ask("die_k", None)[0])) if config.storage.leakage_tau_s else 0.0
+        ),
         "storage.refresh_s": lambda: config.storage.refresh_s,
         "supply.sensitivity": lambda: psrr,
         "supply.psrr_db": lambda: config.supply.psrr_db,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tsu_apps.characterise.laws import RandomSweep, Sweep, boltzmann, effective_samples, number, total_variation, tv_bound
 from serving import config, opened
+from tsu_apps.characterise.laws import RandomSweep, Sweep, boltzmann, effective_samples, number, total_variation, tv_bound
 
 GRAPHS = int(os.environ.get("TSU_PHYSICS_GRAPHS", "200"))
 DRAWS, EVERY = 400, 3

@@ -17,12 +17,12 @@ Floats = NDArray[np.float64]
 
 def states(cells: int) -> Floats:
     """(2^cells, cells) of -1 and +1; bit i of the row number is cell i."""
-    return 2.0 * ((np.arange(1 << cells)[:, None] >> np.arange(cells)) & 1) - 1.0
+    return np.asarray(2.0 * ((np.arange(1 << cells)[:, None] >> np.arange(cells)) & 1) - 1.0, np.float64)
 
 
 def number(spins: NDArray[np.int8]) -> NDArray[np.int64]:
     """Row number in `states` of spins (..., cells)."""
-    return ((spins > 0).astype(np.int64) << np.arange(spins.shape[-1])).sum(axis=-1)
+    return np.asarray(((spins > 0).astype(np.int64) << np.arange(spins.shape[-1])).sum(axis=-1))
 
 
 def boltzmann(J: Floats, h: Floats, T: float, fixed: dict[int, int]) -> Floats:

@@ -1,4 +1,4 @@
-"""What the procedures of sampling and dynamics share: problems on a piece of a chip, sign patterns, means with their errors."""
+"""What chips are given to do: problems on a piece of a chip, its surroundings, sign patterns."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_apps.characterise.lab import Lab
 from tsu_driver import Chip, Programmed, Topology
 
 Floats = NDArray[np.float64]
 LOOSE = np.empty((0, 2), np.int64), np.empty(0)
 """No couplings."""
-PAUSE_S = 0.0137
-"""So that what changes in some milliseconds, such as stored levels and the supply, is averaged over."""
+SPINS = frozenset({"pbit", "async-pbit"})
+SOFT = {"a": 1.0, "b": 0.0625}
+"""Of Langevin cells at rest: b = 0 would leave its sign to the offset of a DAC, and cells would run off to the rails."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,18 @@ def biases(chip: Chip, **terms: Any) -> Floats:
 
 
 def piece(topology: Topology, n: int) -> tuple[int, ...]:
-    """n cells that hang together, ascending: the first that has a neighbour, then always the one with most links to the others."""
+    """n cells that hang together, ascending: the first that has a neighbour, then always the one with most links to the others,
+    and among these the one that comes nearest to closing a ring."""
     heard = np.diff(topology.row.astype(np.int64))
     chosen = [int(np.argmax(heard > 0))]
     while len(chosen) < min(n, topology.cells):
         links = np.bincount(np.concatenate([neighbours(topology, i) for i in chosen]), minlength=topology.cells)
-        links[chosen] = 0
-        if not links.any():
+        free = links.copy()
+        free[chosen] = 0
+        if not free.any():
             break
-        chosen.append(int(np.argmax(links)))
+        best = np.flatnonzero(free == free.max()).tolist()
+        chosen.append(max(best, key=lambda cell: int(links[neighbours(topology, cell)].sum())))
     return tuple(sorted(chosen))
 
 
@@ -92,46 +95,17 @@ def sign_rounds(columns: int) -> NDArray[np.int64]:
     return H[:, 1 : columns + 1]
 
 
-def over_planes(values: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard error over axis 0, the planes, whose lives are independent; correlation in time is in it."""
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
+def surroundings(chip: Chip, seed: int, inside: tuple[int, ...]) -> dict[int, int]:
+    """Clamps of all cells but those inside: random spins, or state 0 of pdits."""
+    rest = np.setdiff1d(np.arange(chip.capabilities.cells), inside)
+    signs = np.random.default_rng(seed).choice([-1, 1], len(rest))
+    return dict(zip(rest.tolist(), np.zeros(len(rest), int).tolist() if chip.kind == "pdit" else signs.tolist(), strict=True))
 
 
-def rms(errors: Floats) -> float:
-    """Error of a usual element, about which estimates of single errors scatter."""
-    return float(np.sqrt(np.mean(errors**2))) if errors.size else 0.0
-
-
-def ordinary(errors: Floats) -> NDArray[np.int64]:
-    """Elements that were measured about as well as most: those of an error below thrice the median. The others, such as
-    saturated cells, would widen a tolerance that holds for all."""
-    return np.flatnonzero(errors <= 3.0 * np.median(errors))
-
-
-def pause(chip: Chip) -> None:
-    """PAUSE_S of chip time."""
-    batch = chip.batch()
-    batch.delay(round(PAUSE_S * chip.capabilities.clock_hz))
-    batch.execute()
-
-
-def look(lab: Lab, n: int, every: int, burn: int, share: float) -> NDArray[Any]:
-    """(n, planes, cells) samples, taken in several goes, each of which makes a part of the `share` of the procedure's work.
-
-    Between goes the array is gated for PAUSE_S, which its cells do not notice, but levels are written anew meanwhile.
-    """
-    parts, goes = [], max(1, min(8, n // 32))
-    for k in range(goes):
-        size = n * (k + 1) // goes - n * k // goes
-        pause(lab.chip)
-        parts.append(lab.chip.sample(size, every, burn if k == 0 else 0))
-        lab.step(share / goes)
-    return np.concatenate(parts)
-
-
-def memory(lab: Lab) -> tuple[int, int]:
-    """(ticks between samples, ticks to forget a past) for cells of a kind: a sweep of clocked cells forgets at once."""
-    return (1, 50) if lab.chip.kind in ("pbit", "pdit") else (2, 60)
+def relaxing(chip: Chip, bias: float = 0.0) -> Problem:
+    """Cells left to themselves: J = 0, a = 1, and of Langevin cells a little b."""
+    rest = {"gaussian": {"a": 1.0}, "langevin": SOFT}.get(chip.kind, {})
+    return Problem(biases(chip, h=bias, **rest))
 
 
 def tick_s(chip: Chip) -> float:
