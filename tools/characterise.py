@@ -2,9 +2,9 @@
 
 Each measurement of each die is compared with what it would be without errors, by the die's ground truth (`truth.py`). A tolerance
 of 5 standard errors is exceeded by chance on less than 1 of 2,000 dies: a row fails if more dies exceed it than chance gives once
-in 1,000 runs, which is any of up to two dies, and two of 20. The
-same measurements are compared with wrong values, those of a chip on which an effect is missing, doubled or another: each has
-to be refused on at least half of the dies, for a die may happen to have little of the effect.
+in 1,000 runs, which is any of up to two dies, and two of 20. The same measurements are compared with wrong values, those of a
+chip on which an effect is missing, doubled or another: each has to be refused on at least half of the dies, for a die may happen
+to have little of the effect.
 """
 
 from __future__ import annotations
@@ -29,11 +29,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import tsu_driver as tsu
 from tsu_apps.characterise import PROCEDURES, Characterisation, Measurement, characterise, dynamics, sampling
 from tsu_apps.characterise.slow import PROCEDURES as SLOW
-from tsu_apps.report import Row, write_json
+from tsu_apps.characterise.spatial import VARIOGRAM, pool
+from tsu_apps.report import Row, format_rows, write_json
 from tsu_driver.instruments import Instruments
 
-CONFIGS = ("digits-typical", "smtj-64", "langevin-16", "spu-64", "spu-8", "potts-36", "x0-pmog")
-"""Typical chips, one for each kind of cell, and both kinds of Gaussian cells."""
+CONFIGS = ("digits-typical", "smtj-64", "langevin-16", "spu-64", "spu-8", "potts-36", "x0-pmog", "monitor-32")
+"""Typical chips, one for each kind of cell, and both kinds of Gaussian cells; and a test chip for process and heat."""
+SHOWS = {"monitor-32": ("thermal", "temperature", "spatial")}
+"""Chips that are made for some procedures alone."""
+POOLED = 16
+"""Dies from which their variograms tell a correlation length."""
 DIES, EFFORT, WORKERS = 20, 1.0, 2
 CHANCE, RARE = 5e-4, 1e-3
 """Share of dies that exceed a tolerance by chance, at most; how often a run may fail by chance."""
@@ -65,6 +70,7 @@ class Result:
     tolerance: float
     agrees: bool | None
     refused: dict[str, bool] = field(default_factory=dict)
+    curve: Measurement | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,9 @@ def compare(job: Job, procedure: str, m: Measurement, truth: Any) -> Result:
     """A measurement beside its truth; elements whose truth is NaN, such as cells at a stuck coupler, are left out."""
     true = None if truth is None else truth.of(m)
     if true is None:
-        return Result(job.config, job.die, procedure, m.key, m.quantity, m.unit, m.number, None, None, m.tolerance, None)
+        curve = m if m.key == VARIOGRAM else None
+        unknown = m.number, None, None, m.tolerance, None
+        return Result(job.config, job.die, procedure, m.key, m.quantity, m.unit, *unknown, curve=curve)
     beside = _known(m, true)
     at = int(np.argmax(np.abs(m.value - beside))) if m.value.size else 0
     shown = [float(array.ravel()[at]) if m.value.size else 0.0 for array in (m.value, beside)]
@@ -203,6 +211,27 @@ def rows_of(results: list[Result], broken: dict[str, str]) -> tuple[list[Row], l
     return rows, lines
 
 
+def pooled(results: list[Result]) -> list[Row]:
+    """Correlation length of the process of each configuration whose variograms were measured on POOLED dies or more."""
+    from tsu_emu.config import Grid, load
+
+    rows = []
+    for name in sorted({r.config for r in results if r.curve is not None}):
+        curves, config = [r.curve for r in results if r.config == name and r.curve is not None], load(name)
+        if len(curves) < POOLED or not isinstance(config.fabric.topology, Grid):
+            continue
+        found = pool(curves, max(config.fabric.topology.width, config.fabric.topology.height))[1]
+        true, title = config.process.length, f"{name} spatial {found.key}, {len(curves)} dies"
+        rows.append(
+            Row(title, found.number, found.unit, found.number_error, f"{true:g} within {found.tolerance:.2g}", found.agrees(true))
+        )
+        rows += [
+            Row.at_least(f"{title}: refused {w}", float(not found.agrees(k * true)), 1)
+            for w, k in (("halved", 0.5), ("doubled", 2))
+        ]
+    return rows
+
+
 def main() -> int:
     """0 if every row is as it should be, else 1."""
     arguments, begun = parse(), time.perf_counter()
@@ -217,6 +246,8 @@ def main() -> int:
             rows.append(Row.at_most(name, check(), 0))
             lines.append(f"{' ' if rows[-1].ok else '!'} {name}: {rows[-1].value:g}")
     print("\n".join(lines))
+    rows += (lengths := pooled(results))
+    print(format_rows(lengths))
     dies = len({job.die for job in jobs})
     seconds, misses = time.perf_counter() - begun, allowed(dies)
     print(f"{len(jobs)} chips in {seconds:.0f} s; a row may miss its tolerance on {misses} of {dies} dies")
@@ -250,7 +281,8 @@ def run(jobs: list[Job]) -> tuple[list[Result], dict[str, str]]:
 
 def jobs_of(arguments: argparse.Namespace) -> list[Job]:
     """The chips to be characterised: dies of configurations in turn, so that all kinds come early; or one at a URL."""
-    common = arguments.effort, tuple(arguments.only.split(",")) if arguments.only else ()
+    only = tuple(arguments.only.split(",")) if arguments.only else ()
+    common = arguments.effort, only
     if arguments.url:
         name = arguments.url.removeprefix("emu:").partition("?")[0]
         return [Job(name, 1, arguments.url, *common, True, arguments.instruments, arguments.html)]
@@ -259,7 +291,8 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
             name,
             die,
             f"emu:{name}?bench=1&die_seed={die}&run_seed={die}&threads=1",
-            *common,
+            arguments.effort,
+            only or SHOWS.get(name, ()),
             name in EVERYTHING,
             None,
             arguments.html,

@@ -13,7 +13,8 @@ import numpy as np
 
 import tsu_driver as tsu
 from tsu_apps.characterise import Lab, Measurement
-from tsu_apps.characterise.measurement import Outcome, Procedure
+from tsu_apps.characterise.measurement import Outcome
+from tsu_apps.characterise.procedure import Procedure
 from tsu_driver.instruments import Instruments
 from tsu_emu.bench.client import Oracle
 from tsu_emu.bench.instruments import Instruments as InstrumentsDoor

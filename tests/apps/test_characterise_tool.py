@@ -32,7 +32,7 @@ def result(characterise: Any, die: int, agrees: bool | None, refused: bool = Tru
 
 
 def test_chance_is_allowed_for_once_in_a_thousand_runs(characterise: Any) -> None:
-    """Each die exceeds its tolerance with 1 in 2,000: more than allowed do in less than .1 % of runs, and one less would not do."""
+    """Each die with 1 in 2,000: more than allowed do so in less than .1 % of runs, and one less would not do."""
     share = characterise.CHANCE
     assert [characterise.allowed(dies) for dies in (1, 2, 20)] == [0, 0, 1]
     for dies in (1, 2, 5, 20, 100):

@@ -6,7 +6,8 @@
 """
 
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Procedure
+from tsu_apps.characterise.measurement import Measurement
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.run import PROCEDURES, Characterisation, characterise
 
 __all__ = ["PROCEDURES", "Characterisation", "Lab", "Measurement", "Procedure", "characterise"]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
 from tsu_apps.characterise.points import shown
 from tsu_apps.characterise.problems import LOOSE, SPINS, Floats, Problem, biases, colouring, sign_rounds, surroundings
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.readings import SIGMAS, Planes, jackknife, look, memory, ordinary, rms
 from tsu_contract.capabilities import LSB_SCALE
 from tsu_driver import Chip

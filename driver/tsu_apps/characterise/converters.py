@@ -19,7 +19,8 @@ from tsu_apps.characterise.captures import (
 )
 from tsu_apps.characterise.figures import curves, label, panels
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.sine import (
     Linearity,
     histogram_error,

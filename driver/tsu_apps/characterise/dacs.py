@@ -13,7 +13,8 @@ from tsu_apps.characterise.captures import REFERENCES, Dac, Step, after_writes, 
 from tsu_apps.characterise.figures import MODEL, curves, label, panels
 from tsu_apps.characterise.fits import Decays, fit_decays
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
+from tsu_apps.characterise.procedure import Procedure
 from tsu_driver import Chip
 
 if TYPE_CHECKING:

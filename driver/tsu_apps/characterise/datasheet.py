@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.run import PROCEDURES, Characterisation
 from tsu_apps.report import Row
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from tsu_apps.characterise import equilibrium
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
 from tsu_apps.characterise.points import shown
 from tsu_apps.characterise.problems import LOOSE, Floats, biases, relaxing, tick_s
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.readings import (
     SIGMAS,
     Planes,

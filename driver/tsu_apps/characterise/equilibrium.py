@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
 from tsu_apps.characterise.points import shown
 from tsu_apps.characterise.problems import Problem, biases, relaxing
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.readings import (
     SIGMAS,
     autocovariances,
@@ -52,7 +53,7 @@ def gaussian_covariance(lab: Lab) -> Outcome:
     resonators = rings(autocovariances(values(lab, 64, 1, 40, 0.1), EARLY))
     for symmetric in (True,) if resonators else (True, False):
         network_problem(lab.chip, symmetric).put(lab.chip)
-        x = values(lab, lab.samples(250 if n > 32 else 1600), 4, 60, 0.9 if resonators else 0.45)
+        x = values(lab, lab.samples(400 if n > 32 else 1600), 4, 60, 0.9 if resonators else 0.45)
         d = x - x.mean(axis=(0, 1))
         each = np.einsum("kpi,kpj->pij", d, d) / len(d)
         C, error = over_planes(each)
@@ -60,7 +61,7 @@ def gaussian_covariance(lab: Lab) -> Outcome:
         measurements.append(
             Measurement.of(
                 f"covariance of {n} cells, {word} couplings", f"gaussian.covariance.{word}", C[upper], error[upper], "",
-                SIGMAS * rms(error) + 0.005 * float(C.max()), np.arange(len(upper[0])), "pair of cells",
+                SIGMAS * rms(np.diag(error)) + 0.005 * float(C.max()), np.arange(len(upper[0])), "pair of cells",
             )
         )  # fmt: skip
     return shown(measurements, notes="RLC cells: asymmetric couplings would make them swing up" if resonators else "")
@@ -133,8 +134,8 @@ def mixture(lab: Lab) -> Outcome:
 PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
         "gaussian-covariance", "Covariance of Gaussian networks",
-        "A random symmetric and a random asymmetric network over all cells. 5 standard errors and half a percent for the "
-        "converters.", gaussian_covariance, frozenset({"gaussian"}), adc=True,
+        "A random symmetric and a random asymmetric network over all cells. 5 standard errors of a variance and half a "
+        "percent for the converters.", gaussian_covariance, frozenset({"gaussian"}), adc=True,
     ),
     Procedure(
         "langevin-moments", "Moments in a double well",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tsu_apps.characterise.figures import MODEL, curves, label, panels, with_errors
 from tsu_apps.characterise.fits import Decays, fit_decays
 from tsu_apps.characterise.lab import Lab, have_patience
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.spins import KINDS, slopes, sweeps_within
 from tsu_contract.capabilities import LSB_SCALE
 from tsu_driver import Chip

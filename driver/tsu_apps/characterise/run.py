@@ -8,7 +8,8 @@ from functools import partial
 
 from tsu_apps.characterise import converters, dynamics, sampling, slow
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
+from tsu_apps.characterise.procedure import Procedure
 from tsu_driver import Chip
 from tsu_driver.instruments import Instruments
 

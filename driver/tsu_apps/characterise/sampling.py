@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from tsu_apps.characterise.cells import PROCEDURES as CELLS
 from tsu_apps.characterise.lab import Lab
 from tsu_apps.characterise.laws import boltzmann, number, potts, tv_bound
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
 from tsu_apps.characterise.points import shown
 from tsu_apps.characterise.problems import SPINS, Floats, Problem, pairs_within, piece, surroundings
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.readings import SIGMAS, look, memory, over_planes
 from tsu_contract.capabilities import LSB_SCALE
 from tsu_driver import Chip

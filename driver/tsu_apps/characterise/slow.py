@@ -14,7 +14,8 @@ from tsu_apps.characterise.captures import Dac, Watch, dac_of, spread_of, watch
 from tsu_apps.characterise.dacs import straight
 from tsu_apps.characterise.figures import COLOURS, MEASURED, MODEL, curves, label, panels, with_errors
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.spins import KINDS, half_means, slopes, sweeps_within
 
 if TYPE_CHECKING:

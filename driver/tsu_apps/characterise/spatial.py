@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tsu_apps.characterise.figures import MODEL, label, panels, with_errors
 from tsu_apps.characterise.lab import Lab
-from tsu_apps.characterise.measurement import Measurement, Outcome, Procedure
+from tsu_apps.characterise.measurement import Measurement, Outcome
+from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.spins import ALIVE, KINDS, half_means, sweeps_within
 
 if TYPE_CHECKING:
