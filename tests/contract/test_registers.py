@@ -29,7 +29,7 @@ from tsu_contract.registers import (
 
 # name: (address, reset, elements, words of an element)
 PINNED_REGISTERS = {
-    "SYS.ID": (0x0000, 0x75500100, 1, 1),
+    "SYS.ID": (0x0000, 0x75500101, 1, 1),
     "SYS.MAP_HASH": (0x0004, 0x0, 1, 1),
     "SYS.CTRL": (0x0008, 0x0, 1, 1),
     "SYS.ERROR": (0x000C, 0x0, 1, 1),

@@ -143,7 +143,8 @@ class Langevin(_Cell):
     """Overdamped cells, V = 1/2 a x^2 + 1/3 c x^3 + 1/4 b x^4 - h x; terms h, a, c, b.
 
     tau_s : time constant at a = 1; stiffness_sigma : spread of a and, independently, of b, relative
-    rail : |x| never exceeds it; range : readout range; substeps : integration steps of a tick
+    rail : |x| never exceeds it; range : readout range; substeps : integration steps of a tick; a step of h tau lets a mode of
+        rate r relax r h / 2 too fast, and cells come back from the rail only if h b rail^2 < 2
     """
 
     kind: Literal["langevin"]

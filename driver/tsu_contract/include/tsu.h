@@ -14,7 +14,7 @@ extern "C" {
 #define TSU__SYS__ID__MINOR_bm 0xff
 #define TSU__SYS__ID__MINOR_bp 0
 #define TSU__SYS__ID__MINOR_bw 8
-#define TSU__SYS__ID__MINOR_reset 0x0
+#define TSU__SYS__ID__MINOR_reset 0x1
 #define TSU__SYS__ID__MAJOR_bm 0xff00
 #define TSU__SYS__ID__MAJOR_bp 8
 #define TSU__SYS__ID__MAJOR_bw 8
