@@ -96,8 +96,14 @@ def _stated(ask: Ask, config: ChipConfig) -> dict[str, Callable[[], Any]]:
         "thermal.tau_fast_s": lambda: tau[0],
         "thermal.tau_slow_s": lambda: tau[-1],
         "thermal.r_th_k_per_w": lambda: sum(thermal.r_th_k_per_w),
-        "temperature.gain": lambda: endpoint_line(ask("temperature_dac", None), lsb)[2],
+        "temperature.gain": lambda: endpoint_line(ask("temperature_dac", None), lsb)[2] / _mean_slope(ask),
     }
+
+
+def _mean_slope(ask: Ask) -> float:
+    """Mean slope of the cells that work: what they have in common cannot be told from the temperature."""
+    slope, dead = np.asarray(ask("slope", None)), np.asarray(ask("dead", None))
+    return float(np.broadcast_to(slope, dead.shape)[dead == 0].mean())
 
 
 def _allan(drift: Drift, tau: float) -> float:
