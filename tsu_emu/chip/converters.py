@@ -120,11 +120,10 @@ class Converters:
         if self._state.registers[W.ADC_MODE] & W.ADC_HOLD:
             return np.full(len(after), values[plane, cell])
         out, lived, ticks = np.empty(len(after)), 0, after // self._config.timing.colour
-        for k, tick in enumerate(ticks):
-            if tick > lived:
-                live(int(tick) - lived)
-                lived = int(tick)
-            out[k] = self._array.values()[plane, cell]
+        for tick in np.unique(ticks):
+            live(int(tick) - lived)
+            lived = int(tick)
+            out[ticks == tick] = self._array.values()[plane, cell]
         return out
 
     def _inputs(self, source: int, element: int, times: NDArray[np.int64]) -> NDArray[np.float64]:

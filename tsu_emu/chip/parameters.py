@@ -102,9 +102,7 @@ class Parameters:
         """Codes first .. first + n - 1 of a bank were written at NOW; before : (n,) int16, what they were."""
         stop = first + len(before)
         codes = self._codes[bank][first:stop]
-        if self.stuck[bank].mask.any():
-            middle = self._banks[bank].middle
-            codes, before = (as_stuck(self.stuck[bank], c, first, middle) for c in (codes, before))
+        codes, before = (self._lines(bank, c, first) for c in (codes, before))
         if not self.general:
             self._place_at_once(bank, codes, first)
             return
@@ -132,7 +130,7 @@ class Parameters:
     def remade(self) -> None:
         """All codes, faults or the whole state may be others: what hangs on them is made anew."""
         for bank, codes in enumerate(self._codes):
-            effective = as_stuck(self.stuck[bank], codes, 0, self._banks[bank].middle)
+            effective = self._lines(bank, codes, 0)
             if self.general:
                 outputs(self._banks[bank], effective, 0, self._volts[bank])
                 continue
@@ -180,16 +178,13 @@ class Parameters:
     def made(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """(J, h, alpha, delta) of `Array.place` as of NOW, slow effects as of the state's epoch; the state stays as it is."""
         now, (epoch, age, warmer) = int(self._state.time[S.NOW]), self._when()
-        droop = self._droop(epoch, warmer)
-        supply = self._surroundings.supply_gain(epoch) if self.slow else 1.0
         levels = self._levels(epoch)
         out = []
         for bank in (COUPLING_BANK, BIAS_BANK):
             volts = self._volts[bank]
             if not self.general:
-                outputs(self._banks[bank], as_stuck(self.stuck[bank], self._codes[bank], 0, self._banks[bank].middle), 0, volts)
-            values = np.empty(len(volts))
-            factor = supply * droop * (1.0 + self._dacs[bank].gain_tc_per_k * warmer)
+                outputs(self._banks[bank], self._lines(bank, self._codes[bank], 0), 0, volts)
+            values, factor = np.empty(len(volts)), self._common_gain(bank, epoch, warmer)
             outputs_now(volts, *self._kicks[bank], now, self._tau[bank] or 1.0, levels[bank], factor, values)
             out.append(values)
         J, h = out
@@ -214,9 +209,21 @@ class Parameters:
         cells = len(self._topology.order)
         single = h if len(h) == cells else np.zeros(cells)
         out_J, out_h = np.empty_like(J), np.empty(cells)
-        codes = as_stuck(self.stuck[COUPLING_BANK], self._state.coupling_code, 0, self._die.coupling.middle)
+        codes = self._lines(COUPLING_BANK, self._state.coupling_code, 0)
         apply(self._network, self._topology.row, self._topology.source, J, single, codes, out_J, out_h)
         return out_J, out_h if len(h) == cells else h
+
+    def _lines(self, bank: int, codes: NDArray[np.int16], first: int) -> NDArray[np.int16]:
+        """What converters first .. of a bank get of codes (n,), stuck bits included."""
+        stuck = self.stuck[bank]
+        if not stuck.mask[first : first + len(codes)].any():
+            return codes
+        return as_stuck(stuck, codes, first, self._banks[bank].middle)
+
+    def _common_gain(self, bank: int, epoch: int, warmer: float) -> float:
+        """Gain that supply, leakage and die temperature give all converters of a bank."""
+        supply = self._surroundings.supply_gain(epoch) if self.slow else 1.0
+        return supply * self._droop(epoch, warmer) * (1.0 + self._dacs[bank].gain_tc_per_k * warmer)
 
     def _since_refresh(self, epoch: int) -> tuple[int, int]:
         """Number of the last refresh before an epoch, and the cycles since then."""
@@ -263,13 +270,10 @@ class Parameters:
 
     def outputs(self, bank: int, element: int, times: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) outputs of one coupling or bias DAC at cycles, kT, before what devices and network make of them."""
-        warmer = self._surroundings.die_k() - self._config.thermal.reference_k if self.slow else 0.0
-        epoch = max(int(self._state.time[S.EPOCH]), 0)
-        supply = self._surroundings.supply_gain(epoch) if self.slow else 1.0
-        factor = supply * self._droop(epoch, warmer) * (1.0 + self._dacs[bank].gain_tc_per_k * warmer)
+        epoch, _, warmer = self._when()
+        factor = self._common_gain(bank, epoch, warmer)
         part, volts = slice(element, element + 1), np.empty(1)
-        codes = as_stuck(self.stuck[bank], self._codes[bank][part], element, self._banks[bank].middle)
-        outputs(self._banks[bank], codes, element, volts)
+        outputs(self._banks[bank], self._lines(bank, self._codes[bank][part], element), element, volts)
         level = self._levels(epoch)[bank]
         out = np.empty(len(times))
         kicks, written = (a[part] for a in self._kicks[bank])
