@@ -13,14 +13,14 @@ BEGUN = time.perf_counter()
 
 import argparse
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 import tsu_driver as tsu
-from tsu_apps.ctd import Ctd, CtdConfig, CtdResult, figures
+from tsu_apps.learning import Ctd, figures
 from tsu_apps.report import Row, format_rows, write_json
 
 PIXELS, CLASSES = 64, 10
@@ -57,24 +57,24 @@ def load_digits() -> tuple[Part, Part, Part]:
 def main() -> int:
     """0 if the accuracy meets its goal, else 1."""
     arguments = parse()
-    config = CtdConfig(seed=arguments.seed) if arguments.ticks is None else CtdConfig(seed=arguments.seed, ticks=arguments.ticks)
     train, watch, held_out = load_digits()
     print(f"opening {arguments.url}", file=sys.stderr)
     with tsu.open(arguments.url) as chip:
         print(f"{chip!r}; {len(train.X)} digits to train on", file=sys.stderr)
-        machine = Ctd(chip, range(PIXELS), range(PIXELS, PIXELS + CLASSES), config)
-        result = machine.fit(train.X, train.y, validation=(watch.X, watch.y))
+        machine = Ctd(chip, range(PIXELS), range(PIXELS, PIXELS + CLASSES), ticks=arguments.ticks, seed=arguments.seed)
+        machine.fit(train.X, train.y, validation=(watch.X, watch.y))
         predicted = machine.predict(held_out.X)
-        dreams = np.stack([machine.generate(label, GENERATED) for label in range(CLASSES)])
+        dreams = np.stack([machine.sample(GENERATED, label) for label in range(CLASSES)])
         accuracy = float(np.mean(predicted == held_out.y))
-        draw(Path(arguments.out), machine, result, train, held_out, predicted, dreams)
-        rows = report(chip, result, accuracy)
+        draw(Path(arguments.out), machine, train, held_out, predicted, dreams)
+        rows = report(machine, accuracy)
+        settings = {k: v for k, v in machine.get_params().items() if isinstance(v, int | float)}
     print(format_rows(rows))
     print(f"figures in {arguments.out}/")
     for path in (Path(arguments.out) / "result.json", arguments.json):
         if path is not None:
-            settings = {"url": arguments.url, **asdict(config)}
-            write_json(path, rows, config=settings, seeds={"host": config.seed}, packages=("scikit-learn", "matplotlib"))
+            config = {"url": arguments.url, **settings}
+            write_json(path, rows, config=config, seeds={"host": arguments.seed}, packages=("scikit-learn", "matplotlib"))
     return 0 if rows[0].ok else 1
 
 
@@ -82,21 +82,22 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tools/run demo", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--url", default="emu:digits-typical", help="chip to train on; default %(default)s")
-    parser.add_argument("--ticks", type=int, help=f"weight updates; default {CtdConfig().ticks}")
+    parser.add_argument("--ticks", type=int, default=Ctd.ticks, help="weight updates; default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="host's seed: first couplings, order of examples; default 0")
     parser.add_argument("--out", default="report", help="directory for figures and result.json; default %(default)s")
     parser.add_argument("--json", type=Path, help="write result.json here as well")
     return parser.parse_args()
 
 
-def report(chip: tsu.Chip, result: CtdResult, accuracy: float) -> list[Row]:
+def report(machine: Ctd, accuracy: float) -> list[Row]:
     """What the demo came to; times and counts are those of the whole session."""
+    chip, counters = machine.chip, machine.counters_
     return [
         Row.at_least("accuracy", accuracy, GOAL_ACCURACY),
         Row("chip time", chip.seconds, "s"),
         Row.at_most("wall time", time.perf_counter() - BEGUN, GOAL_SECONDS, "s"),
-        Row("training wall time", result.counters.wall_seconds, "s"),
-        Row("ticks", result.counters.ticks),
+        Row("training wall time", counters.wall_seconds, "s"),
+        Row("ticks", counters.ticks),
         Row("sweeps", chip.read_register("FABRIC.SWEEP")),
         Row("bus operations", chip.stats.operations),
         Row("messages", chip.stats.messages),
@@ -106,7 +107,6 @@ def report(chip: tsu.Chip, result: CtdResult, accuracy: float) -> list[Row]:
 def draw(
     out: Path,
     machine: Ctd,
-    result: CtdResult,
     train: Part,
     held_out: Part,
     predicted: NDArray[np.int64],
@@ -118,9 +118,9 @@ def draw(
     examples = np.stack([train.X[train.y == label][:2] for label in range(CLASSES)])
     pairs = machine.chip.topology.pairs
     hidden = np.arange(PIXELS + CLASSES, machine.chip.capabilities.cells)
-    weights = figures.hidden_weights(result, pairs, np.arange(PIXELS), hidden)
+    weights = figures.hidden_weights(machine.weights_, pairs, np.arange(PIXELS), hidden)
     for file, figure in {
-        "learning": figures.learning_curves(result, f"Learning on {name}: {result.counters.ticks:,} ticks"),
+        "learning": figures.learning_curves(machine.history_, f"Learning on {name}: {machine.ticks:,} ticks"),
         "generated": figures.dreams(dreams, examples, SHAPE, "Digits that the chip draws"),
         "weights": figures.receptive_fields(weights, SHAPE, f"What {len(weights)} hidden cells look for"),
         "confusion": figures.confusion(held_out.y, predicted, CLASSES, f"{accuracy:.1%} of {len(predicted)} held-out digits"),

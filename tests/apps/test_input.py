@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tsu_apps.ctd import CtdConfig
-from tsu_apps.ctd.examples import Layout
+import tsu_driver as tsu
+from tests.apps.conftest import PIXELS
+from tsu_apps.learning import Cd, Ctd, EqProp, Pcd
+from tsu_apps.learning.examples import Layout
 
 GOOD = np.ones((3, 4), np.int8)
 
@@ -68,8 +70,21 @@ def test_clamp_words_hold_pixels_and_labels_in_their_cells(layout: Layout) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("ticks", 0), ("tau_data", 0.5), ("ratio", -1.0), ("average_from", 1.0), ("eta_end", 0.0)]
+    ("kind", "name", "value"),
+    [
+        (Ctd, "ticks", 0),
+        (Ctd, "ticks", 1.5),
+        (Ctd, "tau_data", 0.5),
+        (Ctd, "ratio", -1.0),
+        (Ctd, "average_from", 1.0),
+        (Ctd, "eta_end", 0.0),
+        (Ctd, "dwell", 0),
+        (Cd, "k", 0),
+        (Pcd, "free_planes", 0),
+        (EqProp, "beta", 0.0),
+    ],
 )
-def test_bad_configuration(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=rf"CtdConfig\.{name} = {value}"):
-        CtdConfig(**{name: value})  # type: ignore[arg-type]
+def test_bad_parameters_are_named_when_it_trains(chip: tsu.Chip, kind: Any, name: str, value: float) -> None:
+    model = kind(chip, range(PIXELS), **{name: value})
+    with pytest.raises(ValueError, match=rf"{kind.__name__}\.{name} = {value}"):
+        model.fit(np.ones((2, PIXELS)), progress=False)

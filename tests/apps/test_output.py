@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tsu_apps.ctd import Bar, Counters, CtdResult, Moment, figures
+from tsu_apps.learning import Bar, Moment, figures
 from tsu_apps.report import Row, format_rows, write_json
 
 
@@ -18,11 +19,8 @@ def moment(tick: int, accuracy: float = math.nan, saturation: float = 0.0) -> Mo
     return Moment(tick, 100, -10.0, 4.0, -9.5, 5.0, 1e-3, saturation, 0.0, 0.1, accuracy)
 
 
-def result() -> CtdResult:
-    rng = np.random.default_rng(0)
-    weights, biases = rng.normal(size=6), rng.normal(size=5)
-    history = tuple(moment(tick, 0.5 + tick / 250 if tick % 20 == 0 else math.nan) for tick in range(10, 101, 10))
-    return CtdResult(weights, biases, weights, biases, history, Counters(100, 100, 0.1, 1.0, 120, 900))
+def history() -> tuple[Moment, ...]:
+    return tuple(moment(tick, 0.5 + tick / 250 if tick % 20 == 0 else math.nan) for tick in range(10, 101, 10))
 
 
 def test_plain_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,11 +46,24 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert "validation 0.800" in shown
 
 
+def test_a_run_without_energies_shows_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bar() as bar:
+        bar(dataclasses.replace(moment(1, accuracy=0.5), energy_data=math.nan, change=math.nan))
+    assert capsys.readouterr().err.endswith("validation 0.500\n")
+
+
 def test_hidden_weights_find_their_cells() -> None:
     pairs = np.array([[0, 2], [0, 3], [0, 4], [1, 2], [1, 3], [1, 4]], np.int32)
-    shown = figures.hidden_weights(result(), pairs, np.array([1, 0]), np.array([2, 3, 4]))
-    np.testing.assert_array_equal(shown[:, 0], result().weights[3:])
-    np.testing.assert_array_equal(shown[:, 1], result().weights[:3])
+    weights = np.random.default_rng(0).normal(size=6)
+    shown = figures.hidden_weights(weights, pairs, np.array([1, 0]), np.array([2, 3, 4]))
+    np.testing.assert_array_equal(shown[:, 0], weights[3:])
+    np.testing.assert_array_equal(shown[:, 1], weights[:3])
+
+
+def test_panels_without_data_are_left_out() -> None:
+    bare = [dataclasses.replace(m, energy_data=math.nan, saturation=math.nan) for m in history()]
+    for moments, panels in ((history(), 4), (bare, 2), ([moment(1), moment(2)], 3)):
+        assert sum(axis.axison for axis in figures.learning_curves(moments, "").axes) == panels
 
 
 def test_figures_are_drawn(tmp_path: Path) -> None:
@@ -61,7 +72,8 @@ def test_figures_are_drawn(tmp_path: Path) -> None:
     truth = rng.integers(2, size=20)
     for number, figure in enumerate(
         [
-            figures.learning_curves(result(), "learning"),
+            figures.learning_curves(history(), "learning"),
+            figures.learning_curves([moment(tick) for tick in (1, 2)], "three panels"),
             figures.dreams(spins, spins[:, :1], (2, 2), "dreams"),
             figures.receptive_fields(rng.normal(size=(5, 4)), (2, 2), "fields"),
             figures.confusion(truth, truth[::-1], 2, "confusion"),

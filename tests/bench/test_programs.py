@@ -143,6 +143,6 @@ def test_a_private_emulator_with_doors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_learning_loads_no_bench() -> None:
     """The app that trains, and all that it imports."""
-    code = "import sys, tsu_apps.ctd; print([m for m in sys.modules if m.endswith(('instruments', '.bench'))])"
+    code = "import sys, tsu_apps.learning; print([m for m in sys.modules if m.endswith(('instruments', '.bench'))])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment(), check=True)
     assert run.stdout == "[]\n"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_apps.ctd.history import CtdResult
-from tsu_apps.ctd.rule import Floats
+from tsu_apps.learning.history import Moment, curve
+from tsu_apps.learning.masters import Floats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,28 +17,32 @@ if TYPE_CHECKING:
 DATA, FREE, INK, GRID = "#b5541c", "#1f5f8b", "#222222", "#dddddd"
 
 
-def learning_curves(result: CtdResult, title: str) -> Figure:
-    """Energies of clamped and free planes, validation accuracy, rate of change, saturation and flips, over ticks."""
-    figure = _figure(11, 7.2, title)
-    axes = figure.subplots(2, 2, sharex=True)
-    _energies(axes[0, 0], result)
-    _accuracy(axes[0, 1], result)
-    _change(axes[1, 0], result)
-    _freezing(axes[1, 1], result)
-    for axis in axes.flat:
+def learning_curves(history: Sequence[Moment], title: str) -> Figure:
+    """Energies of both roles, validation accuracy, rate of change, saturation and flips, over ticks; no panel without data."""
+    panels = {"energy_data": _energies, "accuracy": _accuracy, "change": _change, "saturation": _freezing}
+    drawn = [panel for name, panel in panels.items() if len(curve(history, name)[0])]
+    rows, columns = -(-len(drawn) // 2), min(2, len(drawn))
+    figure = _figure(5.5 * columns, 3.6 * rows, title)
+    axes = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
+    for place, axis in enumerate(axes):
+        if place >= len(drawn):
+            axis.set_axis_off()
+            continue
+        drawn[place](axis, history)
         axis.grid(color=GRID, linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0.01)
-    for axis in axes[1]:
-        axis.set_xlabel("ticks")
         axis.xaxis.set_major_formatter("{x:,.0f}")
+        if place + columns >= len(drawn):
+            axis.set_xlabel("ticks")
+            axis.tick_params(labelbottom=True)
     return figure
 
 
-def _energies(axis: Any, result: CtdResult) -> None:
-    for role, colour, name in (("data", DATA, "clamped to data"), ("free", FREE, "free")):
-        ticks, mean = result.curve(f"energy_{role}")
-        spread = np.sqrt(result.curve(f"variance_{role}")[1])
+def _energies(axis: Any, history: Sequence[Moment]) -> None:
+    for role, colour, name in (("data", DATA, "data role"), ("free", FREE, "free role")):
+        ticks, mean = curve(history, f"energy_{role}")
+        spread = np.sqrt(curve(history, f"variance_{role}")[1])
         axis.fill_between(ticks, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
         axis.plot(ticks, mean, color=colour, linewidth=1.4, label=name)
     axis.set_title("Energy: mean over planes, ± 1 standard deviation", loc="left", fontsize=10)
@@ -45,8 +50,8 @@ def _energies(axis: Any, result: CtdResult) -> None:
     axis.legend(frameon=False)
 
 
-def _accuracy(axis: Any, result: CtdResult) -> None:
-    ticks, accuracy = result.curve("accuracy")
+def _accuracy(axis: Any, history: Sequence[Moment]) -> None:
+    ticks, accuracy = curve(history, "accuracy")
     axis.plot(ticks, accuracy, "o-", color=INK, markersize=4, linewidth=1.4)
     if len(ticks):
         axis.annotate(f"{accuracy[-1]:.3f}", (ticks[-1], accuracy[-1]), (0, 7), textcoords="offset points", ha="right")
@@ -55,8 +60,8 @@ def _accuracy(axis: Any, result: CtdResult) -> None:
     axis.set_ylabel("fraction correct")
 
 
-def _change(axis: Any, result: CtdResult) -> None:
-    ticks, change = result.curve("change")
+def _change(axis: Any, history: Sequence[Moment]) -> None:
+    ticks, change = curve(history, "change")
     if (change > 0).all():
         axis.set_yscale("log")
     axis.plot(ticks, change, color=INK, linewidth=1.2)
@@ -64,17 +69,18 @@ def _change(axis: Any, result: CtdResult) -> None:
     axis.set_ylabel("|dW|  (kT per tick)")
 
 
-def _freezing(axis: Any, result: CtdResult) -> None:
+def _freezing(axis: Any, history: Sequence[Moment]) -> None:
     for name, colour, line, label in (
         ("flips", FREE, "-", "free spins that flip from tick to tick"),
         ("saturation", DATA, "-", "couplings at full scale"),
         ("bias_saturation", INK, ":", "biases at full scale"),
     ):
-        ticks, values = result.curve(name)
-        axis.plot(ticks, 100 * values, line, color=colour, linewidth=1.4, label=label)
+        ticks, values = curve(history, name)
+        if len(ticks):
+            axis.plot(ticks, 100 * values, line, color=colour, linewidth=1.4, label=label)
     axis.set_title("Is it freezing?", loc="left", fontsize=10)
     axis.set_ylabel("%")
-    axis.set_ylim(bottom=-1)
+    axis.set_ylim(-1, max(5.0, axis.get_ylim()[1]))
     axis.legend(frameon=False)
 
 
@@ -146,9 +152,10 @@ def confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: i
     return figure
 
 
-def hidden_weights(result: CtdResult, pairs: NDArray[np.int32], visible: NDArray[np.int64], hidden: NDArray[np.int64]) -> Floats:
+def hidden_weights(weights: Floats, pairs: NDArray[np.int32], visible: NDArray[np.int64], hidden: NDArray[np.int64]) -> Floats:
     """(hidden, visible) couplings in kT, 0 where there is no coupler.
 
+    weights : (pairs,) in kT
     pairs : (pairs, 2) cells, `chip.topology.pairs`
     """
     cells = int(max(pairs.max(), visible.max(), hidden.max())) + 1
@@ -157,7 +164,7 @@ def hidden_weights(result: CtdResult, pairs: NDArray[np.int32], visible: NDArray
     out: Floats = np.zeros((len(hidden), len(visible)))
     for seen, other in ((pairs[:, 0], pairs[:, 1]), (pairs[:, 1], pairs[:, 0])):
         between = (column[seen] >= 0) & (row[other] >= 0)
-        out[row[other[between]], column[seen[between]]] = result.weights[between]
+        out[row[other[between]], column[seen[between]]] = weights[between]
     return out
 
 

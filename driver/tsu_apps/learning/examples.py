@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsu_apps.learning.masters import Floats
 from tsu_contract.bits import pack_spins
 
 
@@ -46,7 +47,7 @@ class Layout:
         """(examples,) class numbers; ValueError says which value or shape of y is wrong."""
         values = np.asarray(y)
         if not len(self.labels):
-            raise ValueError("y is given, but no cell holds labels; name them when the Ctd is made")
+            raise ValueError("y is given, but no cell holds labels; name them when the estimator is made")
         if values.shape != (examples,) or values.dtype.kind not in "iu":
             given = f"{values.dtype} of shape {values.shape}"
             raise ValueError(f"y is {given}; integers of shape ({examples},) are expected, one for each example")
@@ -75,6 +76,32 @@ class Layout:
         up = np.zeros((len(examples), self.cells), bool)
         up[:, self.clamped] = examples > 0
         return pack_spins(up)
+
+    def means(self, examples: NDArray[np.int8]) -> Floats:
+        """(cells,) mean spins over (n, clamped cells) examples; 0 for hidden cells."""
+        out = np.zeros(self.cells)
+        out[self.clamped] = examples.mean(axis=0)
+        return out
+
+
+class Draw:
+    """Examples at random: `words()` are those of a tick.
+
+    planes : how many; dwell : ticks for which they stay
+    """
+
+    def __init__(self, words: NDArray[np.uint32], planes: int, rng: np.random.Generator, dwell: int = 1) -> None:
+        """words : (n, cell words) rows of CLAMP_VALUE, one an example"""
+        self._words, self._planes, self._rng, self._dwell = words, planes, rng, dwell
+        self._left = 0
+
+    def words(self) -> NDArray[np.uint32]:
+        """(planes, cell words), drawn with replacement."""
+        if not self._left:
+            self._now = self._words[self._rng.integers(len(self._words), size=self._planes)]
+            self._left = self._dwell
+        self._left -= 1
+        return self._now
 
 
 def _cells(numbers: ArrayLike, what: str, total: int) -> NDArray[np.int64]:

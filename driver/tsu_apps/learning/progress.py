@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from tsu_apps.ctd.history import Moment
+from tsu_apps.learning.history import Moment
 
 PLAIN_S = 3.0
 """Seconds between plain lines."""
@@ -53,7 +53,11 @@ class Bar:
         print(f"training: {moment.tick}/{moment.ticks} ticks, {seconds:.0f} s, {self._text(moment)}", file=sys.stderr, flush=True)
 
     def _text(self, moment: Moment) -> str:
-        parts = [f"E data {moment.energy_data:.1f} free {moment.energy_free:.1f} kT", f"|dW| {moment.change:.1e} kT/tick"]
+        parts = []
+        if math.isfinite(moment.energy_data + moment.energy_free):
+            parts.append(f"E data {moment.energy_data:.1f} free {moment.energy_free:.1f} kT")
+        if math.isfinite(moment.change):
+            parts.append(f"|dW| {moment.change:.1e} per tick")
         if math.isfinite(self._accuracy):
             parts.append(f"validation {self._accuracy:.3f}")
         if moment.saturated:

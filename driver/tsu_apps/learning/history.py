@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_apps.ctd.rule import Floats
+from tsu_apps.learning.masters import Floats
 
 SATURATED = 0.02
 """Fraction of couplings at the ends of their range beyond which a run is flagged: saturated weights never thaw."""
@@ -16,16 +16,16 @@ SATURATED = 0.02
 
 @dataclass(frozen=True)
 class Moment:
-    """A look at a run, between ticks.
+    """A look at a run, between ticks. NaN stands for what was not measured, or cannot be.
 
     tick, ticks : ticks done, ticks in all
-    energy_data, energy_free : mean energy over the planes of a role, in kT, from the spins and the programmed codes
+    energy_data, energy_free : mean energy over the planes of a role, in kT at T = 1, from the spins and the programmed codes
     variance_data, variance_free : variance of that energy over the planes, in kT^2
     change : root-mean-square net change of the couplings since the moment before, in kT per tick
     saturation : fraction of couplings at an end of the DAC range
     bias_saturation : the same of biases
-    flips : fraction of the free planes' spins that differ between two ticks in a row
-    accuracy : on the validation part; NaN if it was not measured at this moment
+    flips : fraction of the free planes' spins that differ between two ticks in a row, where they go on from tick to tick
+    accuracy : on the validation part
     """
 
     tick: int
@@ -50,46 +50,54 @@ Listener = Callable[[Moment], None]
 """Called at every moment of a run."""
 
 
+def curve(history: Sequence[Moment], name: str) -> tuple[NDArray[np.int64], Floats]:
+    """Ticks and values of a field of the moments, those left out at which it is NaN."""
+    ticks = np.array([m.tick for m in history], np.int64)
+    values = np.array([getattr(m, name) for m in history], np.float64)
+    known = np.isfinite(values)
+    return ticks[known], values[known]
+
+
 @dataclass(frozen=True)
 class Counters:
-    """What a run took: ticks, sweeps, chip time, wall time, messages and operations on the link."""
+    """What a run took, warm-up and validation included.
+
+    ticks : updates of the weights
+    sweeps, chip_seconds, joules : the chip's part
+    wall_seconds : as this host saw it
+    messages, operations : requests on the link, and operations in them
+    bytes : data of windows in both directions, and records of operations; envelopes are not counted
+    host_operations : multiply-adds of the host: updates, codes and averaged weights; by formula, not measured
+    """
 
     ticks: int
     sweeps: int
     chip_seconds: float
+    joules: float
     wall_seconds: float
     messages: int
     operations: int
+    bytes: int
+    host_operations: int
 
 
 @dataclass(frozen=True)
-class CtdResult:
+class Result:
     """A finished run.
 
-    weights, biases : (pairs,) and (cells,) float64 in kT, means over the last ticks (`CtdConfig.average_from`)
+    weights, biases : (pairs,) and (cells,) float64 in kT, means over the last ticks
     last_weights, last_biases : the same after the last tick; they see-saw
+    temperature : T of the last tick
     history : moments in order
-    counters : what the run took, warm-up and validation included
     """
 
     weights: Floats
     biases: Floats
     last_weights: Floats
     last_biases: Floats
+    temperature: float
     history: tuple[Moment, ...]
     counters: Counters
-
-    @property
-    def saturated(self) -> bool:
-        """Whether the run ended with saturated couplings."""
-        return self.history[-1].saturated
-
-    def curve(self, name: str) -> tuple[NDArray[np.int64], Floats]:
-        """Ticks and values of a field of the moments, those left out at which it is NaN."""
-        ticks = np.array([m.tick for m in self.history])
-        values = np.array([getattr(m, name) for m in self.history], np.float64)
-        known = np.isfinite(values)
-        return ticks[known], values[known]
 
 
 def energies(spins: NDArray[np.int8], pairs: NDArray[np.int32], weights: Floats, biases: Floats) -> Floats:
