@@ -39,6 +39,10 @@ def serve(
     die_seed: Annotated[int | None, typer.Option(min=0, help="Which die: overrides seeds.die.")] = None,
     run_seed: Annotated[int | None, typer.Option(min=0, help="Which life: overrides seeds.run.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the array; no result depends on it.")] = 2,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a value of CONFIG anew, e.g. coupling.dac.bits=6; repeatable."),
+    ] = None,
     exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", help="End when standard input closes.")] = False,
     instruments: Annotated[
         str | None, typer.Option(help="Endpoint of the instruments door: ambient, supply, analog source, time skipping.")
@@ -54,18 +58,27 @@ def serve(
     endpoints of the lab bench's doors if they are open.
     The boot firmware runs in chip time: WAIT for SYS.BOOT to say READY.
     """
-    from tsu_emu.config import ConfigError, load, parse
+    from tsu_emu.config import ConfigError, load
     from tsu_emu.server.daemon import EndpointError, announce, default_endpoint
 
     try:
-        data = load(config).model_dump(by_alias=True)
-        data["seeds"].update({k: v for k, v in (("die", die_seed), ("run", run_seed)) if v is not None})
-        chip = parse(data, config)
+        seeds = {f"seeds.{k}": str(v) for k, v in (("die", die_seed), ("run", run_seed)) if v is not None}
+        chip = load(config, seeds | dict(_assignment(text) for text in changes or ()))
         at = endpoint or default_endpoint(chip.name)
         _serve(chip, at, _doors(at, instruments, oracle, bench), threads, exit_with_stdin)
     except (ConfigError, EndpointError) as error:
         announce("error", message=str(error))
         raise _fail(str(error)) from None
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    """KEY=VALUE of --set."""
+    from tsu_emu.config import ConfigError
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ConfigError(f"--set {text}: KEY=VALUE is expected, such as coupling.dac.bits=6")
+    return key, value
 
 
 def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bool) -> dict[str, str]:

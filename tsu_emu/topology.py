@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import ceil, prod, sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsu_emu.config import Bipartite, ConfigError, Dense, Edges, Fabric, Grid
+from tsu_emu.config.fabric import Hierarchical, Layered, SmallWorld
 from tsu_emu.jit import kernel
+from tsu_emu.small_world import rewired
 
 COUPLERS_MAX = 1 << 24
 """What the TOPO_SOURCE window holds: 64 MiB of 32-bit words."""
+ATTEMPTS = 100
+"""Small-world graphs that are drawn before giving up."""
 
 
 class Topology(NamedTuple):
@@ -37,11 +43,7 @@ def build(fabric: Fabric) -> Topology:
     """The graph of a fabric; ConfigError if an edge list is not a simple graph or too large."""
     cells, pairs, position = _shape(fabric)
     _check_couplers(2 * len(pairs))
-    target = np.concatenate([pairs[:, 0], pairs[:, 1]])
-    source = np.concatenate([pairs[:, 1], pairs[:, 0]])
-    by_row = np.lexsort((source, target))
-    target, source = target[by_row], source[by_row]
-    row = np.searchsorted(target, np.arange(cells + 1)).astype(np.int64)
+    row, target, source = _rows(cells, pairs)
     colour = _two_colours(row, source, cells)
     if colour is None:
         colour = _greedy_colours(row, source)
@@ -52,6 +54,15 @@ def build(fabric: Fabric) -> Topology:
         row, source.astype(np.uint32), colour, position, order, phase,
         target[upper].astype(np.uint32), source[upper].astype(np.uint32),
     )  # fmt: skip
+
+
+def _rows(cells: int, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(cells + 1,) first coupler of each cell; targets and sources of the couplers, both directions of (n, 2) pairs."""
+    target = np.concatenate([pairs[:, 0], pairs[:, 1]])
+    source = np.concatenate([pairs[:, 1], pairs[:, 0]])
+    by_row = np.lexsort((source, target))
+    target, source = target[by_row], source[by_row]
+    return np.searchsorted(target, np.arange(cells + 1)).astype(np.int64), target, source
 
 
 def in_one_phase(topology: Topology) -> Topology:
@@ -74,12 +85,14 @@ def _shape(fabric: Fabric) -> tuple[int, NDArray[np.int64], NDArray[np.int16]]:
             pairs = np.stack(np.triu_indices(n, 1), axis=1)
             return n, pairs, _square(n)
         case Bipartite(visible=v, hidden=h):
-            _check_couplers(2 * v * h)
-            left, right = np.meshgrid(np.arange(v), v + np.arange(h), indexing="ij")
-            position = np.zeros((v + h, 2), np.int16)
-            position[v:, 0] = 1
-            position[:, 1] = np.concatenate([np.arange(v), np.arange(h)])
-            return v + h, np.stack([left.ravel(), right.ravel()], axis=1), position
+            return _layered((v, h), lateral=False)
+        case Layered(layers=sizes, lateral=lateral):
+            return _layered(sizes, lateral)
+        case Hierarchical() as tree:
+            return _hierarchical(tree)
+        case SmallWorld() as ring:
+            _check_couplers(ring.cells * ring.degree)
+            return ring.cells, _connected(ring), _serpentine(ring.cells)
         case Grid() as grid:
             return grid.width * grid.height, _grid_pairs(grid), _lattice(grid.width, grid.height)
         case Edges(cells=n, pairs=listed):
@@ -106,6 +119,74 @@ def _lattice(width: int, height: int) -> NDArray[np.int16]:
 def _square(cells: int) -> NDArray[np.int16]:
     side = int(np.ceil(np.sqrt(cells)))
     return _lattice(side, side)[:cells]
+
+
+def _serpentine(cells: int) -> NDArray[np.int16]:
+    """As `_square`, every second row from right to left: neighbours on a ring are neighbours on the die."""
+    position = _square(cells)
+    side = int(position[:, 0].max(initial=0)) + 1
+    backwards = position[:, 1] % 2 == 1
+    position[backwards, 0] = side - 1 - position[backwards, 0]
+    return position
+
+
+def _layered(sizes: tuple[int, ...], lateral: bool) -> tuple[int, NDArray[np.int64], NDArray[np.int16]]:
+    """Cells numbered layer by layer, at (layer, index in it)."""
+    _check_couplers(sum(2 * a * b for a, b in pairwise(sizes)) + lateral * sum(n * (n - 1) for n in sizes))
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    layers = [np.arange(a, b) for a, b in pairwise(first)]
+    parts = [np.stack([np.repeat(a, len(b)), np.tile(b, len(a))], axis=1) for a, b in pairwise(layers)]
+    if lateral:
+        parts += [np.stack(np.triu_indices(len(layer), 1), axis=1) + layer[0] for layer in layers]
+    number = np.repeat(np.arange(len(sizes)), sizes)
+    position = np.stack([number, np.arange(first[-1]) - first[number]], axis=1).astype(np.int16)
+    return int(first[-1]), np.concatenate(parts), position
+
+
+def _hierarchical(tree: Hierarchical) -> tuple[int, NDArray[np.int64], NDArray[np.int16]]:
+    """Cells numbered depth first, so that every block is a range of cells; blocks lie in squares of squares."""
+    size, cells = tree.block, tree.block * prod(level.children for level in tree.levels)
+    blocks = cells // size
+    count = blocks * size * (size - 1)
+    for level in tree.levels:
+        blocks //= level.children
+        count += blocks * level.children * (level.children - 1) * level.ports
+    _check_couplers(count)
+    cell = np.arange(cells)
+    inside = np.stack(np.triu_indices(size, 1), axis=1)
+    parts = [(inside[None] + np.arange(0, cells, size)[:, None, None]).reshape(-1, 2)]
+    position, side = _square(size)[cell % size].astype(np.int64), ceil(sqrt(size))
+    for k, level in enumerate(tree.levels):
+        joined = _ports(size, level.children, level.ports, k)
+        position += side * _square(level.children)[cell // size % level.children]
+        side *= ceil(sqrt(level.children))
+        size *= level.children
+        parts.append((joined[None] + np.arange(0, cells, size)[:, None, None]).reshape(-1, 2))
+    return cells, np.concatenate(parts), position.astype(np.int16)
+
+
+def _ports(size: int, children: int, ports: int, shift: int) -> NDArray[np.int64]:
+    """(n, 2) pairs that join sibling blocks of `size` cells; docs/mapping.md, "Hierarchical"."""
+    a, b = np.triu_indices(children, 1)
+    t, a, b = np.repeat(np.arange(ports), len(a)), np.tile(a, ports), np.tile(b, ports)
+    needed = ports * (children - 1)
+
+    def cell(block: NDArray[np.int64], sibling: NDArray[np.int64]) -> NDArray[np.int64]:
+        port = t * (children - 1) + sibling - (sibling > block)
+        return block * size + (port * size // needed + shift) % size
+
+    return np.stack([cell(a, b), cell(b, a)], axis=1)
+
+
+def _connected(ring: SmallWorld) -> NDArray[np.int64]:
+    """Pairs of the first of ATTEMPTS graphs that hangs together."""
+    for attempt in range(ATTEMPTS):
+        pairs = rewired(ring.cells, ring.degree, ring.rewiring, ring.seed, attempt)
+        row, _, source = _rows(ring.cells, pairs)
+        if np.count_nonzero(_distances(row, source) == 0) == 1:
+            return pairs
+    said = f"degree {ring.degree}, rewiring {ring.rewiring:g}, seed {ring.seed}"
+    raise ConfigError(f"fabric.topology: none of {ATTEMPTS} graphs of {said} is connected; raise degree or lower rewiring")
 
 
 def _grid_pairs(grid: Grid) -> NDArray[np.int64]:

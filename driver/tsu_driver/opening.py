@@ -21,7 +21,8 @@ def open(url: str, *, timeout_s: float = 30.0) -> Chip:
 
     url : `ipc://path` or `tcp://host:port` of a daemon or a board, or `emu:NAME-or-PATH` of a configuration, for which
         a private emulator is started that ends with `close()`; `emu:NAME?die_seed=3&run_seed=7&threads=2` sets options,
-        `bench=1` opens the doors of the lab bench: `chip.instruments_url` (`tsu_driver.instruments`), `chip.oracle_url`
+        `bench=1` opens the doors of the lab bench: `chip.instruments_url` (`tsu_driver.instruments`), `chip.oracle_url`;
+        a key with a dot sets a value of the configuration anew: `emu:digits-ideal?coupling.dac.bits=6`
     timeout_s : how long a reply may take, in seconds (starting an emulator has its own limit of 300 s)
     HostError: the URL is not legal. LinkError: nobody answers, or not the right one. ChipFault: the chip's boot failed.
     """
@@ -44,8 +45,12 @@ def emulator_command(url: str) -> list[str]:
         raise HostError(f"{url!r} names no configuration; emu:NAME-or-PATH is expected")
     command = [sys.executable, "-m", "tsu_emu", "serve", name]
     for key, value in parse_qsl(query, keep_blank_values=True):
+        if "." in key:
+            command += ["--set", f"{key}={value}"]
+            continue
         if key not in QUERY:
-            raise HostError(f"{url!r} has the option {key!r}; there are {', '.join(QUERY)}")
+            known = f"{', '.join(QUERY)}, and keys of the configuration such as coupling.dac.bits"
+            raise HostError(f"{url!r} has the option {key!r}; there are {known}")
         if not value.isdecimal():
             raise HostError(f"{url!r}: {key} is {value!r}; a number is expected")
         if key == "bench" and value not in ("0", "1"):

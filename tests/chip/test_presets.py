@@ -26,7 +26,8 @@ from tsu_emu.chip import Chip
 from tsu_emu.config import ChipConfig, leaves, load, parse, provenance_of, shipped
 from tsu_firmware import BootFirmware
 
-NAMES, IDEAL = sorted(shipped()), {"digits-ideal", "ideal-16"}
+NAMES = sorted(shipped())
+IDEAL = {"digits-ideal", "ideal-16", "layered-digits", "hierarchical-256", "small-world-256"}
 SWEEPS = 10
 UNIT_CODES = {"gaussian": (0, 32), "langevin": (0, 32, 0, 32)}
 """Bias codes that give a cell unit stiffness: without it, continuous cells have no well to live in."""

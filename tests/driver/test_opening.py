@@ -120,8 +120,9 @@ def test_emulator_urls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     command = emulator_command("emu:my chips/a.toml?die_seed=3&threads=2")
     assert command[1:] == ["-m", "tsu_emu", "serve", "my chips/a.toml", "--die-seed", "3", "--threads", "2"]
+    assert emulator_command("emu:x?coupling.dac.bits=6")[4:] == ["x", "--set", "coupling.dac.bits=6"]
     for url, message in (
-        ("emu:x?seed=3", "has the option 'seed'; there are die_seed, run_seed, threads"),
+        ("emu:x?seed=3", "has the option 'seed'; there are die_seed, run_seed, threads, bench, and keys of the configuration"),
         ("emu:x?threads=two", "threads is 'two'; a number"),
         ("emu:", "names no configuration"),
         ("http://x", "a URL is ipc://path, tcp://host:port or emu:NAME"),

@@ -7,8 +7,10 @@ small mixed-signal block, and no errors: an effect that a file does not name is 
 
 from __future__ import annotations
 
+import copy
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -229,8 +231,33 @@ def shipped() -> dict[str, Path]:
     return {p.stem: p for p in sorted(folder.glob("*.toml"))} if folder else {}
 
 
-def load(name_or_path: str) -> ChipConfig:
-    """A shipped configuration by name, or any by path (whatever ends in .toml or has a slash)."""
+def changed(data: dict[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:
+    """Plain data with values set anew; their provenance says so. ConfigError names a key that leads nowhere.
+
+    changes : key path to value, as TOML writes it; what is no TOML is taken as text
+    """
+    data = copy.deepcopy(data)
+    for path, text in changes.items():
+        *tables, key = path.split(".")
+        at = data
+        for number, table in enumerate(tables):
+            at = at.setdefault(table, {})
+            if not isinstance(at, dict):
+                raise ConfigError(f"{path}: {'.'.join(tables[: number + 1])} is no table")
+        try:
+            at[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            at[key] = text
+        provenance = {k: v for k, v in data.get("provenance", {}).items() if k != path and not k.startswith(f"{path}.")}
+        data["provenance"] = provenance | ({path: "set when the chip was started"} if tables else {})
+    return data
+
+
+def load(name_or_path: str, changes: Mapping[str, str] | None = None) -> ChipConfig:
+    """A shipped configuration by name, or any by path (whatever ends in .toml or has a slash).
+
+    changes : values to set anew, as in `changed`
+    """
     path = Path(name_or_path)
     if path.suffix != ".toml" and "/" not in name_or_path:
         names = shipped()
@@ -245,4 +272,4 @@ def load(name_or_path: str) -> ChipConfig:
         raise ConfigError(f"no such file: {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
-    return parse(data, str(path))
+    return parse(changed(data, changes or {}), str(path))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from tsu_emu.config.base import Cycles, Table
+from tsu_emu.config.base import Cycles, Probability, Seed, Table
 
 CELLS_MAX = 1 << 22
 """Cells of an edge list; as many as the largest grid has."""
@@ -29,6 +29,66 @@ class Bipartite(Table):
     kind: Literal["bipartite"]
     visible: Annotated[int, Field(ge=1, le=LAYER_MAX)]
     hidden: Annotated[int, Field(ge=1, le=LAYER_MAX)]
+
+
+class Layered(Table):
+    """Layers one after the other, each cell coupled to all of the layers next to its own; two layers are `bipartite`.
+
+    layers : cells of each; lateral : whether the cells of a layer are coupled to each other too
+    """
+
+    kind: Literal["layered"]
+    layers: tuple[Annotated[int, Field(ge=1, le=LAYER_MAX)], ...] = Field(min_length=2, max_length=256)
+    lateral: bool = False
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Layered:
+        return _of_cells(self, sum(self.layers))
+
+
+class Level(Table):
+    """A level of a hierarchy: so many blocks of the level below make a block, every two of them joined by `ports` pairs."""
+
+    children: Annotated[int, Field(ge=2, le=256)]
+    ports: Annotated[int, Field(ge=1, le=4096)]
+
+
+class Hierarchical(Table):
+    """A tree of blocks: dense blocks of `block` cells, joined level by level from the lowest; docs/mapping.md says where."""
+
+    kind: Literal["hierarchical"]
+    block: Annotated[int, Field(ge=1, le=4096)]
+    levels: tuple[Level, ...] = Field(min_length=1, max_length=8)
+
+    @model_validator(mode="after")
+    def _ports_have_cells(self) -> Hierarchical:
+        size = self.block
+        for k, level in enumerate(self.levels):
+            needed = level.ports * (level.children - 1)
+            if needed > size:
+                joined = f"{level.ports} ports to each of {level.children - 1} siblings are {needed} cells"
+                raise ValueError(f"levels.{k}: {joined}; a block below has {size}")
+            size *= level.children
+        return _of_cells(self, size)
+
+
+class SmallWorld(Table):
+    """A ring, each cell coupled to the degree / 2 next on both sides; each pair rewired with a probability.
+
+    Watts and Strogatz, Nature 393 (1998) 440; docs/mapping.md says how it is drawn. seed : which graph
+    """
+
+    kind: Literal["small-world"]
+    cells: Annotated[int, Field(ge=3, le=CELLS_MAX)]
+    degree: Annotated[int, Field(ge=2, le=256, multiple_of=2)]
+    rewiring: Probability
+    seed: Seed = 1
+
+    @model_validator(mode="after")
+    def _ring_is_simple(self) -> SmallWorld:
+        if self.degree >= self.cells:
+            raise ValueError(f"degree {self.degree}: a ring of {self.cells} cells has at most {(self.cells - 1) // 2 * 2}")
+        return self
 
 
 class Grid(Table):
@@ -56,11 +116,23 @@ class Edges(Table):
     pairs: tuple[tuple[int, int], ...]
 
 
+T = TypeVar("T", bound=Table)
+
+
+def _of_cells(topology: T, cells: int) -> T:
+    if cells > CELLS_MAX:
+        raise ValueError(f"{cells} cells; at most {CELLS_MAX}")
+    return topology
+
+
+Topology = Annotated[Dense | Bipartite | Layered | Hierarchical | SmallWorld | Grid | Edges, Field(discriminator="kind")]
+
+
 class Fabric(Table):
     """The array: its graph and its planes."""
 
     planes: Annotated[int, Field(ge=1, le=PLANES_MAX)] = 64
-    topology: Annotated[Dense | Bipartite | Grid | Edges, Field(discriminator="kind")]
+    topology: Topology
 
 
 class Sequencer(Table):
