@@ -49,12 +49,30 @@ TAKEN_TDAC = 14
 """TDAC of the sweeps owed."""
 SENSED_AT = 15
 """Cycle for which TEMP.SENSOR holds."""
-TIME_SLOTS = 16
+TAKEN_VERSION = 16
+"""LEARN.VERSION at the start of the last sweep; -1 before the first."""
+TAKEN_CRC = 17
+"""Check sum of the codes of TAKEN_VERSION."""
+CORR_FIRST = 18
+"""TAKEN_VERSION of the first correlation update since CLEAR."""
+CORR_LAST = 19
+"""TAKEN_VERSION of the last correlation update."""
+CORR_LAST_CRC = 20
+"""Check sum of the codes of CORR_LAST."""
+LEARN_UPDATES = 21
+"""LEARN instructions done, the tick of their noise."""
+SWAPS = 22
+"""SWAP instructions done, the tick of their noise."""
+SOFT = 23
+"""Flags. SOFT_ON: a plane has a soft field in this sweep; SOFT_WRITTEN: the next sweep takes what was written."""
+TIME_SLOTS = 24
+
+SOFT_OFF, SOFT_ON, SOFT_WRITTEN = range(3)
 
 # index into CORE.counts
-UPDATES, READS, WRITES, CONVERSIONS = range(4)
+UPDATES, READS, WRITES, CONVERSIONS, LEARNS = range(5)
 """Operations that the joule ledger has counted."""
-COUNT_SLOTS = 4
+COUNT_SLOTS = 5
 
 # index into CORE.heat
 RISE = 0
@@ -100,12 +118,18 @@ MID_SWEEP = 6
 """1 between a SWEEP edge and the end of that sweep."""
 SCAN = 7
 """Scan order of the sweep under way."""
-LOOPS = 8
+CLAMP_COUNT = 8
+"""Examples that the CLAMP_NEXT under way takes."""
+CLAMP_ENTRY = 9
+"""Number of the first of them."""
+CLAMP_PLACE = 10
+"""DMA.PLACE of the first of them."""
+LOOPS = 11
 """First of LOOP_DEPTH_MAX pairs (start, count)."""
 LOOP_DEPTH_MAX = 16
 SEQUENCER_SLOTS = LOOPS + 2 * LOOP_DEPTH_MAX
 
-FETCH, SETTLE, SWEEP_START, COLOUR_PHASE, CORRELATE = range(5)
+FETCH, SETTLE, SWEEP_START, COLOUR_PHASE, CORRELATE, STALLED = range(6)
 
 IRQ_LOG = 64
 """Interrupt events that the log holds."""
@@ -161,7 +185,10 @@ class Running(NamedTuple):
 
     core: NDArray[Any]
     program: NDArray[np.uint64]
+    coupling_code: NDArray[np.int16]
+    bias_code: NDArray[np.int16]
     plane_temp: NDArray[np.uint16]
+    temp_table: NDArray[np.uint16]
     clamp_mask_next: NDArray[np.uint64]
     clamp_value_next: NDArray[np.uint64]
     clamp_mask: NDArray[np.uint64]
@@ -174,6 +201,8 @@ class Running(NamedTuple):
     mean_sum: NDArray[np.int32]
     pair_latch: NDArray[np.int32]
     mean_latch: NDArray[np.int32]
+    soft_next: NDArray[np.int16]
+    soft: NDArray[np.int16]
 
 
 class ChipState(NamedTuple):
@@ -182,7 +211,11 @@ class ChipState(NamedTuple):
     core : (1,) CORE
     program : (program_words,) uint64
     coupling_code : (couplers,) int16; bias_code : (bias_terms,) int16
-    plane_temp : (planes,) uint16, in 1/4096
+    plane_temp : (planes,) uint16, in 1/4096; temp_table : (table_entries,) uint16, codes of the temperature schedule
+    learn_pair : (pairs,) int32, learn_bias : (cells,) int32, accumulators of the learning engine; freeze_pair, freeze_bias :
+        uint32 words, bits of those that do not learn
+    hostmem : (hostmem_words,) uint32; ladder : (planes,) uint16, planes by ladder and rung; swap_count : (planes, 2) uint32
+    soft_next, soft : (planes, cells) int16, fields of soft clamps as written, and as taken by the sweep under way
     clamp_mask_next, clamp_value_next : (blocks, cells) uint64, as written
     clamp_mask, clamp_value : (blocks, cells) uint64, as taken by the sweep under way
     enabled : (blocks,) uint64, planes of the sweep under way; temperature : (planes,) float64, likewise, of deferred arrays
@@ -233,6 +266,16 @@ class ChipState(NamedTuple):
     temperature: NDArray[np.float64]
     memory: NDArray[np.float64]
     lfsr: NDArray[np.uint32]
+    temp_table: NDArray[np.uint16]
+    learn_pair: NDArray[np.int32]
+    learn_bias: NDArray[np.int32]
+    freeze_pair: NDArray[np.uint32]
+    freeze_bias: NDArray[np.uint32]
+    hostmem: NDArray[np.uint32]
+    ladder: NDArray[np.uint16]
+    swap_count: NDArray[np.uint32]
+    soft_next: NDArray[np.int16]
+    soft: NDArray[np.int16]
 
     @property
     def running(self) -> Running:
@@ -261,7 +304,9 @@ def blank(cap: Capabilities, sizes: Sizes = NO_MORE) -> ChipState:
     bank = (blocks, cap.cells)
     core = np.zeros(1, CORE)
     core["events"] = NEVER
-    core["time"][0, [EPOCH, EVALUATED_AT, SENSED_AT]] = -1
+    core["time"][0, [EPOCH, EVALUATED_AT, SENSED_AT, TAKEN_VERSION, CORR_FIRST, CORR_LAST]] = -1
+    ladder = cap.dimension("spin_planes")
+    softs = cap.planes, cap.dimension("soft_cells")
     states, values, pins = ((cap.planes, cap.dimension(d)) for d in ("state_cells", "value_cells", "pin_cells"))
     biases = cap.cells * cap.terms
     kicked = (cap.couplers, biases) if sizes.kicks else (0, 0)
@@ -299,6 +344,16 @@ def blank(cap: Capabilities, sizes: Sizes = NO_MORE) -> ChipState:
         temperature=np.zeros(cap.planes),
         memory=np.zeros((cap.planes * sizes.memory, cap.cells)),
         lfsr=np.zeros(sizes.lfsrs, np.uint32),
+        temp_table=np.ones(cap.table_entries, np.uint16),
+        learn_pair=np.zeros(cap.dimension("learn_pairs"), np.int32),
+        learn_bias=np.zeros(cap.dimension("learn_cells"), np.int32),
+        freeze_pair=np.zeros(cap.dimension("learn_pair_words"), np.uint32),
+        freeze_bias=np.zeros(cap.dimension("learn_cell_words"), np.uint32),
+        hostmem=np.zeros(cap.hostmem_words, np.uint32),
+        ladder=np.arange(ladder, dtype=np.uint16),
+        swap_count=np.zeros((ladder, 2), np.uint32),
+        soft_next=np.zeros(softs, np.int16),
+        soft=np.zeros(softs, np.int16),
     )
 
 

@@ -65,6 +65,14 @@ def _rows(cells: int, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDAr
     return np.searchsorted(target, np.arange(cells + 1)).astype(np.int64), target, source
 
 
+def pair_couplers(topology: Topology) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(pairs,) couplers by which the lower cell of each pair hears the higher one, and by which the higher hears the lower."""
+    target = np.repeat(np.arange(len(topology.order)), np.diff(topology.row))
+    upper = np.flatnonzero(topology.source > target)
+    lower = np.flatnonzero(topology.source < target)
+    return upper, lower[np.lexsort((target[lower], topology.source[lower]))]
+
+
 def in_one_phase(topology: Topology) -> Topology:
     """The same graph for cells that all live at once: one colour, cells in their own order."""
     cells = len(topology.order)

@@ -15,6 +15,18 @@ RANGE_SCALE = 2.0**-20
 """Unit of CAP.RANGE_*."""
 PIN_STEPS = 2048
 """Steps of PIN from 0 to the end of the range of analog cells."""
+SOFT_MAX = 1 << 25
+"""Planes times cells that the SOFT window has room for."""
+LEARN_TERMS = 8
+"""Terms of the learning engine's rule for pairs, and for biases."""
+FACTOR_BITS = 14
+"""Fraction bits of a factor of the learning engine."""
+RATE_SCALE = 2.0**-16
+"""Unit of LEARN.*_RATE, in accumulator steps."""
+GAIN_SCALE = 2.0**-31
+"""Unit of LEARN.GAIN."""
+ENERGY_PARTS = ("UPDATE", "READ", "WRITE", "ADC", "LEARN", "STANDBY")
+"""MON.ENERGY_*, whose sum is MON.ENERGY."""
 TRIM_CODES = (-64, 63)
 """Least and greatest code of an ADC's trims."""
 
@@ -65,6 +77,11 @@ class Capabilities:
     range_coupling: int
     range_bias: int
     range_temp: int
+    learn_bits: int
+    learn_cycles: int
+    swap_cycles: int
+    hostmem_words: int
+    table_entries: int
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -73,9 +90,21 @@ class Capabilities:
 
     def dimension(self, word: str) -> int:
         """A word of a window's shape or limits, as a number."""
+        spins, learns = self.cell_kind in SPIN_KINDS, self.learn_bits > 0
         derived = {
             "cell_words": (self.cells + 31) // 32,
-            "spin_words": (self.cells + 31) // 32 if self.cell_kind in SPIN_KINDS else 0,
+            "spin_words": (self.cells + 31) // 32 if spins else 0,
+            "spin_planes": self.planes if spins else 0,
+            "soft_cells": self.cells if self.cell_kind == PBIT_CLOCKED and self.planes * self.cells <= SOFT_MAX else 0,
+            "swap_counts": 2,
+            "plane_max": self.planes - 1,
+            "temp_code_max": (1 << self.temp_bits) - 1,
+            "learn_pairs": self.pairs if learns else 0,
+            "learn_cells": self.cells if learns else 0,
+            "learn_pair_words": (self.pairs + 31) // 32 if learns else 0,
+            "learn_cell_words": (self.cells + 31) // 32 if learns else 0,
+            "learn_min": -(1 << self.learn_bits - 1) if learns else 0,
+            "learn_max": (1 << self.learn_bits - 1) - 1 if learns else 0,
             "cells_plus_1": self.cells + 1,
             "roles": ROLES,
             "axes": 2,

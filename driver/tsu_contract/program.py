@@ -24,7 +24,7 @@ class Opcode(IntEnum):
     CORR_LATCH = 4
     """Copy the accumulators to the CORR windows."""
     LOOP = 5
-    """Execute what follows up to the matching END `operand` times, 1 .. 2^32 - 1."""
+    """Execute what follows up to the matching END `operand` times; 0: until somebody stops it."""
     END = 6
     """Close the innermost LOOP."""
     WAIT_SETTLE = 7
@@ -37,6 +37,12 @@ class Opcode(IntEnum):
     """Convert every analog cell of the enabled planes into the VALUE window."""
     ADC_CAPTURE = 11
     """Convert `operand` samples of what ADC.MUX selects into ADC_DATA, 1 .. CAP.ADC_BUFFER."""
+    CLAMP_NEXT = 12
+    """Take `operand` >= 1 examples from the ring in host memory into CLAMP_VALUE of the planes of DMA.PLANES, in turn."""
+    LEARN = 13
+    """Update every accumulator by the rule in LEARN, and write the codes that follow."""
+    SWAP = 14
+    """Try to exchange the temperatures of neighbouring rungs of each ladder."""
 
 
 OPERAND_MAX = 0xFFFFFFFF
@@ -49,7 +55,10 @@ class Instruction(NamedTuple):
     operand: int = 0
 
 
-_NO_OPERAND = {Opcode.HALT, Opcode.STROBE, Opcode.CORR_LATCH, Opcode.END, Opcode.WAIT_SETTLE, Opcode.IRQ, Opcode.ADC_SCAN}
+_NO_OPERAND = {
+    Opcode.HALT, Opcode.STROBE, Opcode.CORR_LATCH, Opcode.END, Opcode.WAIT_SETTLE, Opcode.IRQ, Opcode.ADC_SCAN, Opcode.LEARN,
+    Opcode.SWAP,
+}  # fmt: skip
 
 
 def assemble(program: Iterable[Instruction]) -> NDArray[np.uint64]:

@@ -80,7 +80,7 @@ def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str) -
     for name in ("together", kernel):
         chip = Chip(config(graph))
         t, bank, key = chip._plant.topology, bank_of(chip, 64), chip._plant.key
-        net, code = (t.order, t.row, t.source), (chip._plant.doubled, chip._plant.base)
+        net, code = (t.order, t.row, t.source), (chip._plant.doubled, chip._plant.base, chip._plant.soft[:0])
         for tick, visit in ((3, 0), (1 << 40, 0), (4, 5)):
             for low, high in zip(t.phase[:-1], t.phase[1:], strict=True):
                 if name == "together":

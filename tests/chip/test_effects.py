@@ -318,7 +318,7 @@ ELSEWHERE = {
 """Effects whose tests are in other files."""
 HERE = {
     "flicker_low_hz", "ou_tau_s", "ageing_t0_s", "power_t0_s", "tau_s", "ambient_k", "standby_w", "read_aj", "write_aj",
-    "conversion_aj", "noise_rms_v", "noise_tau_s", "noise_lsb", "mux_tau_s", "stiffness_sigma", "hz", "epoch_cycles",
+    "conversion_aj", "learn_aj", "noise_rms_v", "noise_tau_s", "noise_lsb", "mux_tau_s", "stiffness_sigma", "hz", "epoch_cycles",
 }  # fmt: skip
 """Values that the cases above and the tests below take into account beside those that the cases are named after."""
 
@@ -367,21 +367,23 @@ def test_stiffness_spreads(kind: str, term: int | None) -> None:
 
 
 def test_the_ledger_counts_what_each_operation_takes() -> None:
-    """Joules of updates, reads, writes, conversions and standby by their registers, fJ, of a known program."""
+    """Joules of updates, reads, writes, conversions and standby by their registers, fJ, of a known program; LEARN writes every code
+    anew, since the accumulators are 0."""
     for factor in (1, 2):
-        energy = {f"{name}_aj": factor * n * 10**6 for n, name in enumerate(("update", "read", "write", "conversion"), 1)}
-        chip = build(adc={"count": 1}, energy={**energy, "standby_w": 1e-6})
+        energy = {f"{name}_aj": factor * n * 10**6 for n, name in enumerate(("update", "read", "write", "conversion", "learn"), 1)}
+        chip = build(adc={"count": 1}, learning={"bits": 12}, energy={**energy, "standby_w": 1e-6})
         program = [
             Instruction(Opcode.RUN, 5),
             Instruction(Opcode.STROBE),
             Instruction(Opcode.ADC_CAPTURE, 7),
+            Instruction(Opcode.LEARN),
             Instruction(Opcode.HALT),
         ]
-        parts = ("UPDATE", "READ", "WRITE", "ADC")
+        parts = ("UPDATE", "READ", "WRITE", "ADC", "LEARN")
         rows = [(Op.WRITE, at("SEQ.CTRL"), 1, 0, 0), (Op.DELAY, 0, 0, 0, 5_000)]
         execute(chip, [window("PROGRAM", assemble(program)), *((row, None) for row in rows)])
         counts = chip.state.core["counts"][0]
-        assert counts.tolist() == [5 * 4 * 24, 4 * 24, 24 * 23 + 24, 7]
+        assert counts.tolist() == [5 * 4 * 24, 4 * 24, 2 * (24 * 23 + 24), 7, 12 * 23 + 24]
         seen = chip.execute(records([(Op.READ, at(f"MON.ENERGY_{part}"), 0, 0, 0) for part in parts])).values
         assert seen.tolist() == [factor * n * 1000 * int(c) for n, c in enumerate(counts, 1)]
 

@@ -174,7 +174,7 @@ def bare(config: ChipConfig) -> ChipConfig:
 
 def effects(config: ChipConfig) -> set[str]:
     """Leaves that are off by default: those of value 0 or nothing, and NEUTRAL; timing and geometry are no effects."""
-    off = {p: v for p, v in values(bare(config)).items() if not p.startswith(("fabric.", "timing."))}
+    off = {p: v for p, v in values(bare(config)).items() if not p.startswith(("fabric.", "timing.", "learning."))}
     return {p for p, v in off.items() if v in (0.0, (), (0.0, 0.0)) or p in NEUTRAL}
 
 
@@ -192,6 +192,7 @@ def left_out(name: str, config: ChipConfig) -> set[str]:
     wires = {"network.wire_ohm", "network.coupler_siemens"}
     out |= {"network.ir_drop"} if name == "digits-corner" else wires  # two models of one thing
     out |= {"cell.quality"} if name != "spu-8" else set()  # of resonators
+    out |= {"energy.learn_aj"} if not config.learning.bits else set()
     out |= {"cell.noise.kind"} if name not in ("digits-corner", "dtca-70") else set()
     if name.startswith("x0-"):  # loose cells
         out |= {p for p in effects(config) if p.startswith(("coupling.", "network."))} | {"cell.synapse_s"}

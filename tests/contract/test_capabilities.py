@@ -7,8 +7,12 @@ from dataclasses import replace
 import pytest
 
 from tsu_contract.capabilities import (
+    ENERGY_PARTS,
+    FACTOR_BITS,
+    GAIN_SCALE,
     GAUSSIAN,
     LANGEVIN,
+    LEARN_TERMS,
     LSB_SCALE,
     MIXTURE,
     PBIT_ASYNC,
@@ -16,7 +20,9 @@ from tsu_contract.capabilities import (
     PDIT,
     PIN_STEPS,
     RANGE_SCALE,
+    RATE_SCALE,
     ROLES,
+    SOFT_MAX,
     TRIM_CODES,
     Capabilities,
 )
@@ -59,16 +65,23 @@ CAP = Capabilities(
     range_coupling=0,
     range_bias=0,
     range_temp=0,
+    learn_bits=12,
+    learn_cycles=8,
+    swap_cycles=16,
+    hostmem_words=1000,
+    table_entries=33,
 )
 ADCS = {"adc_count": 3, "adc_bits": 10, "adc_cycles": 16, "adc_acquire_cycles": 4, "adc_buffer": 1001}
 """Converters of a chip that has some."""
+NO_ENGINE = {"learn_bits": 0, "hostmem_words": 0}
+"""Chips of other cells than p-bits do not learn."""
 KINDS = {
     "PBIT_CLOCKED": CAP,
     "PBIT_ASYNC": replace(CAP, cell_kind=2, colours=1),
-    "PDIT": replace(CAP, cell_kind=3, states=5, terms=5),
-    "GAUSSIAN": replace(CAP, cell_kind=4, states=0, terms=2, **ADCS),
-    "MIXTURE": replace(CAP, cell_kind=5, couplers=0, pairs=0, states=3, terms=6, **ADCS),
-    "LANGEVIN": replace(CAP, cell_kind=6, states=0, terms=4, **ADCS),
+    "PDIT": replace(CAP, cell_kind=3, states=5, terms=5, **NO_ENGINE),
+    "GAUSSIAN": replace(CAP, cell_kind=4, states=0, terms=2, **ADCS, **NO_ENGINE),
+    "MIXTURE": replace(CAP, cell_kind=5, couplers=0, pairs=0, states=3, terms=6, **ADCS, **NO_ENGINE),
+    "LANGEVIN": replace(CAP, cell_kind=6, states=0, terms=4, **ADCS, **NO_ENGINE),
 }
 """A chip of each kind of cells."""
 
@@ -92,6 +105,15 @@ SHAPES = {
     "PIN": ((70, 0), 0),
     "ADC_DATA": ((0,), 0),
     "ADC_TRIM": ((0, 2), 0),
+    "TEMP_TABLE": ((33,), 17),
+    "LEARN_PAIR": ((41,), 41),
+    "LEARN_BIAS": ((41,), 41),
+    "FREEZE_PAIR": ((2,), 2),
+    "FREEZE_BIAS": ((2,), 2),
+    "HOSTMEM": ((1000,), 1000),
+    "LADDER": ((70,), 35),
+    "SWAP_COUNT": ((70, 2), 140),
+    "SOFT": ((70, 41), 1435),
 }
 
 # dimension: its value on a chip of clocked p-bits, asynchronous p-bits, pdits, Gaussian, mixture and Langevin cells
@@ -110,6 +132,17 @@ BY_KIND = {
     "trim_min": (-64, -64, -64, -64, -64, -64),
     "trim_max": (63, 63, 63, 63, 63, 63),
     "cells_plus_1": (42, 42, 42, 42, 42, 42),
+    "spin_planes": (70, 70, 0, 0, 0, 0),
+    "soft_cells": (41, 0, 0, 0, 0, 0),
+    "plane_max": (69, 69, 69, 69, 69, 69),
+    "temp_code_max": (511, 511, 511, 511, 511, 511),
+    "swap_counts": (2, 2, 2, 2, 2, 2),
+    "learn_pairs": (41, 41, 0, 0, 0, 0),
+    "learn_cells": (41, 41, 0, 0, 0, 0),
+    "learn_pair_words": (2, 2, 0, 0, 0, 0),
+    "learn_cell_words": (2, 2, 0, 0, 0, 0),
+    "learn_min": (-2048, -2048, 0, 0, 0, 0),
+    "learn_max": (2047, 2047, 0, 0, 0, 0),
 }
 
 # window: its 32-bit words, on the same chips
@@ -123,6 +156,14 @@ WORDS_BY_KIND = {
     "PIN": (0, 0, 1435, 1435, 1435, 1435),
     "ADC_DATA": (0, 0, 0, 501, 501, 501),
     "ADC_TRIM": (0, 0, 0, 3, 3, 3),
+    "LEARN_PAIR": (41, 41, 0, 0, 0, 0),
+    "LEARN_BIAS": (41, 41, 0, 0, 0, 0),
+    "FREEZE_PAIR": (2, 2, 0, 0, 0, 0),
+    "FREEZE_BIAS": (2, 2, 0, 0, 0, 0),
+    "HOSTMEM": (1000, 1000, 0, 0, 0, 0),
+    "LADDER": (35, 35, 0, 0, 0, 0),
+    "SWAP_COUNT": (140, 140, 0, 0, 0, 0),
+    "SOFT": (1435, 0, 0, 0, 0, 0),
 }
 
 
@@ -181,6 +222,24 @@ def test_a_chip_without_converters_has_no_samples_whatever_its_buffer() -> None:
     assert replace(CAP, adc_buffer=64, adc_count=1).dimension("adc_samples") == 64
 
 
+def test_soft_fields_end_where_the_window_is_full() -> None:
+    fits = replace(CAP, planes=256, cells=SOFT_MAX // 256)
+    assert fits.dimension("soft_cells") == SOFT_MAX // 256
+    assert fits.words(WINDOWS["SOFT"]) * 4 == WINDOWS["SOFT"].size
+    assert replace(fits, cells=fits.cells + 1).dimension("soft_cells") == 0
+
+
+def test_a_chip_of_pbits_may_have_no_engine() -> None:
+    bare = replace(CAP, learn_bits=0)
+    learning = ("LEARN_PAIR", "LEARN_BIAS", "FREEZE_PAIR", "FREEZE_BIAS")
+    assert [bare.words(WINDOWS[name]) for name in learning] == [0] * 4
+    assert bare.words(WINDOWS["LADDER"]) == CAP.words(WINDOWS["LADDER"])
+
+
+def test_energy_parts_are_the_registers_beside_the_total() -> None:
+    assert {f"MON.ENERGY_{part}" for part in ENERGY_PARTS} == {n for n in REGISTERS if n.startswith("MON.ENERGY_")}
+
+
 def test_dimension_of_an_unknown_word_is_an_error() -> None:
     with pytest.raises(AttributeError):
         CAP.dimension("furlongs")
@@ -199,6 +258,11 @@ def test_limits_follow_code_widths() -> None:
         "PLANE_TEMP": (1, 65535),
         "PIN": (-2048, 2047),
         "ADC_TRIM": (-64, 63),
+        "TEMP_TABLE": (1, 511),
+        "LEARN_PAIR": (-2048, 2047),
+        "LEARN_BIAS": (-2048, 2047),
+        "LADDER": (0, 69),
+        "SOFT": (-512, 511),
     }
     assert KINDS["PDIT"].limits(WINDOWS["PIN"]) == (0, 4)
 
@@ -212,3 +276,6 @@ def test_sweep_time_is_overhead_phases_and_correlation() -> None:
 def test_constants() -> None:
     assert (ROLES, LSB_SCALE) == (2, 1 / 268435456)
     assert (RANGE_SCALE, PIN_STEPS, TRIM_CODES) == (1 / 1048576, 2048, (-64, 63))
+    assert (SOFT_MAX, LEARN_TERMS, FACTOR_BITS) == (33554432, 8, 14)
+    assert (RATE_SCALE, GAIN_SCALE) == (1 / 65536, 1 / 2147483648)
+    assert ENERGY_PARTS == ("UPDATE", "READ", "WRITE", "ADC", "LEARN", "STANDBY")

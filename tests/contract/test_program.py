@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tsu_contract.program import OPERAND_MAX, Instruction, Opcode, assemble, disassemble
 
-WITH_OPERAND = (Opcode.SET_T, Opcode.RUN, Opcode.LOOP, Opcode.DELAY, Opcode.ADC_CAPTURE)
+WITH_OPERAND = (Opcode.SET_T, Opcode.RUN, Opcode.LOOP, Opcode.DELAY, Opcode.ADC_CAPTURE, Opcode.CLAMP_NEXT)
 GOLDEN = {
     Instruction(Opcode.HALT): 0x0000000000000000,
     Instruction(Opcode.SET_T, 0x40): 0x0100000000000040,
@@ -23,6 +23,9 @@ GOLDEN = {
     Instruction(Opcode.IRQ): 0x0900000000000000,
     Instruction(Opcode.ADC_SCAN): 0x0A00000000000000,
     Instruction(Opcode.ADC_CAPTURE, 65536): 0x0B00000000010000,
+    Instruction(Opcode.CLAMP_NEXT, 3): 0x0C00000000000003,
+    Instruction(Opcode.LEARN): 0x0D00000000000000,
+    Instruction(Opcode.SWAP): 0x0E00000000000000,
 }
 
 
@@ -59,7 +62,7 @@ def test_a_word_either_is_refused_or_comes_back_unchanged(word: int) -> None:
     try:
         program = disassemble(np.array([word], np.uint64))
     except ValueError:
-        assert word >> 56 > 11 or word >> 32 & 0xFFFFFF
+        assert word >> 56 > 14 or word >> 32 & 0xFFFFFF
         return
     assert program == [Instruction(Opcode(word >> 56), word & 0xFFFFFFFF)]
 
@@ -76,7 +79,7 @@ def test_operand_beyond_32_bits_is_refused(operand: int) -> None:
         assemble([Instruction(Opcode.RUN, operand)])
 
 
-@pytest.mark.parametrize("word", [0x0C00000000000000, 0xFF00000000000000, 0x0200000100000000, 0x0280000000000000])
+@pytest.mark.parametrize("word", [0x0F00000000000000, 0xFF00000000000000, 0x0200000100000000, 0x0280000000000000])
 def test_word_that_is_no_instruction_is_named(word: int) -> None:
     with pytest.raises(ValueError, match=f"word 2 = {word:#018x} is no instruction"):
         disassemble(np.array([0, 0, word], np.uint64))

@@ -113,16 +113,16 @@ CASES: dict[str, Case] = {
     "chip 65535": Case(write("BIAS", 1), Code.BAD_CHIP, "BIAS", "chip 65535", chip=65535),
     # UNMAPPED
     "gap between registers": Case((Op.READ, 0x20, 0, 0, 0), Code.UNMAPPED, None, "0x00000020"),
-    "write to a gap": Case((Op.WRITE, 0x40C, 1, 0, 0), Code.UNMAPPED, None, "0x0000040c"),
-    "behind the last capability": Case((Op.READ, 0x190, 0, 0, 0), Code.UNMAPPED, None, "0x00000190"),
-    "behind the sensor": Case((Op.READ, 0x408, 0, 0, 0), Code.UNMAPPED, None, "0x00000408"),
+    "write to a gap": Case((Op.WRITE, 0x42C, 1, 0, 0), Code.UNMAPPED, None, "0x0000042c"),
+    "behind the last capability": Case((Op.READ, 0x1A4, 0, 0, 0), Code.UNMAPPED, None, "0x000001a4"),
+    "behind the schedule": Case((Op.READ, 0x428, 0, 0, 0), Code.UNMAPPED, None, "0x00000428"),
     "behind the converters' registers": Case((Op.WRITE, 0x714, 0, 0, 0), Code.UNMAPPED, None, "0x00000714"),
-    "behind the energy counters": Case((Op.READ, 0x838, 0, 0, 0), Code.UNMAPPED, None, "0x00000838"),
+    "behind the energy counters": Case((Op.READ, 0x840, 0, 0, 0), Code.UNMAPPED, None, "0x00000840"),
     "rmw of a gap": Case((Op.RMW, 0x540, 1, 1, 0), Code.UNMAPPED, None, "0x00000540"),
     "wait on a gap": Case((Op.WAIT, 0xFFFC, 1, 1, 1), Code.UNMAPPED, None, "0x0000fffc"),
     "between registers and windows": Case((Op.READ, 0x10000, 0, 0, 0), Code.UNMAPPED, None, "0x00010000"),
     "burst between registers and windows": Case((Op.BLKRD, 0x03FFFFFC, 0, 0, 2), Code.UNMAPPED, None, "0x03fffffc"),
-    "behind the last window": Case((Op.READ, 0x4C000000, 0, 0, 0), Code.UNMAPPED, None, "0x4c000000"),
+    "behind the last window": Case((Op.READ, 0x70000000, 0, 0, 0), Code.UNMAPPED, None, "0x70000000"),
     "states of a chip of p-bits": Case(read("STATE"), Code.UNMAPPED, "STATE", "0x38000000"),
     "values of a chip of p-bits": Case(block_read("VALUE", 1), Code.UNMAPPED, "VALUE", "0x3c000000"),
     "pins of a chip of p-bits": Case(write("PIN", 1), Code.UNMAPPED, "PIN", "0x40000000"),
@@ -157,7 +157,7 @@ CASES: dict[str, Case] = {
     "bit outside the fields": Case(write("CORR.CTRL", 8), Code.RESERVED_BITS, "CORR.CTRL", "0x00000008"),
     "all bits of a clear": Case(write("IRQ.PENDING", 0xFFFFFFFF), Code.RESERVED_BITS, "IRQ.PENDING", "0xffffffff"),
     "bit above TDAC": Case(write("TEMP.TDAC", 0x1001), Code.RESERVED_BITS, "TEMP.TDAC", "0x00001001"),
-    "error beyond those there are": Case(write("SYS.ERROR", 8), Code.RESERVED_BITS, "SYS.ERROR", "0x00000008"),
+    "error beyond those there are": Case(write("SYS.ERROR", 32), Code.RESERVED_BITS, "SYS.ERROR", "0x00000020"),
     "between source and converter": Case(write("ADC.MUX", 0x10), Code.RESERVED_BITS, "ADC.MUX", "0x00000010"),
     "bit beside the scan mode": Case(write("ADC.MODE", 2), Code.RESERVED_BITS, "ADC.MODE", "0x00000002"),
     "rmw mask between source and converter": Case(rmw("ADC.MUX", 0, 0xFF), Code.RESERVED_BITS, "ADC.MUX", "0x000000ff"),
@@ -261,7 +261,7 @@ def client() -> Client:
     """One chip for all cases, in the middle of a program: no refused list may change it."""
     client = Client(small_server())
     client.done(
-        write("IRQ.ENABLE", 0x1F),
+        write("IRQ.ENABLE", 0x3F),
         *program_rows(Instruction(Opcode.RUN, 1000), Instruction(Opcode.HALT)),
         write("SEQ.CTRL", 1),
         delay(500),
@@ -343,7 +343,7 @@ def test_many_small_delays_that_together_pass_all_time_are_refused() -> None:
 def test_chip_near_the_end_of_time_still_answers_and_refuses_more_of_it() -> None:
     client = Client(small_server())
     client.done((Op.DELAY_UNTIL, 0, 0, 0, TIME_MAX - (1 << 50)))
-    assert client.value("SYS.ID") == 0x75500101
+    assert client.value("SYS.ID") == 0x75500102
     reply = client.operate(delay(1))
     assert reply.failure is not None
     assert reply.failure.code is Code.OUT_OF_RANGE

@@ -105,10 +105,11 @@ def update_cells(net, code, bank, block, low, high, visit, tick, key):  # type: 
     """Update the cells of ranks low .. high - 1, all of one colour, in the enabled planes of a block.
 
     visit : tells the updates of a cell within one sweep apart
-    net = (order, row, source); code = (doubled, base); bank = (spins, clamp_mask, clamp_value, enabled, slope)
+    net = (order, row, source); code = (doubled, base, soft), soft as `place_soft` makes it, or empty;
+    bank = (spins, clamp_mask, clamp_value, enabled, slope)
     """
     order, row, source = net
-    doubled, base = code
+    doubled, base, soft = code
     spins, clamp_mask, _, enabled, slope = bank
     field, noise = np.empty(LANES, np.int32), np.empty((4, LANES), np.uint32)
     mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
@@ -120,6 +121,9 @@ def update_cells(net, code, bank, block, low, high, visit, tick, key):  # type: 
             flip_noise(noise, rank >> 2, LANES * block + (visit << VISIT_SHIFT), tick, key)
         i = order[rank]
         fields(field, words, source, doubled, row[i], row[i + 1], base[i])
+        if soft.shape[0] > 0:
+            for r in range(LANES):
+                field[r] += soft[block, i, r]
         word = decide(field, slopes, noise, rank & 3, mantissa, power, power_bits)
         free = live & ~masks[i]
         words[i] = (words[i] & ~free) | (word & free)
@@ -141,7 +145,7 @@ def _rank_noise(out, first, plane, tick, key):  # type: ignore[no-untyped-def]
 def update_plane(net, code, bank, plane, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
     """As `update_cells`, in one plane, 64 cells side by side: cheaper when few planes are enabled. Arguments as there."""
     order, row, source = net
-    doubled, base = code
+    doubled, base, soft = code
     spins, clamp_mask, _, _, slope = bank
     field, noise = np.zeros(LANES, np.int32), np.empty((1, LANES), np.uint32)
     mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
@@ -154,6 +158,8 @@ def update_plane(net, code, bank, plane, low, high, visit, tick, key):  # type: 
         for rank in range(begin, end):
             i = order[rank]
             total = base[i]
+            if soft.shape[0] > 0:
+                total += soft[plane >> 6, i, plane & 63]
             for e in range(row[i], row[i + 1]):
                 total += doubled[e] * np.int32((words[source[e]] >> bit) & Q(1))
             field[rank - first] = total
@@ -206,3 +212,15 @@ def slopes_of(slope, scale, temperature, plane_temp):  # type: ignore[no-untyped
     """slope (64 blocks,) float32: c_p of each plane at noise temperature `temperature`."""
     for p in range(plane_temp.size):
         slope[p] = F(((-2.8853900817779268 * (1.0 / scale)) / temperature) / (np.float64(plane_temp[p]) / 4096.0))
+
+
+@kernel
+def place_soft(field, code, alpha, floating, lsb, scale):  # type: ignore[no-untyped-def]
+    """field (blocks, cells, 64) int32: what soft clamps add to the cells' fields, in grid units.
+
+    code : (planes, cells) int16, in steps of `lsb` kT; alpha : (cells or 1,) float64; floating : (cells,) bool, hear nothing
+    """
+    for p in range(code.shape[0]):
+        for i in range(code.shape[1]):
+            slope = 0.0 if floating[i] else alpha[i if alpha.size > 1 else 0]
+            field[p >> 6, i, p & 63] = np.int32(np.rint((slope * (np.float64(code[p, i]) * lsb)) * scale))

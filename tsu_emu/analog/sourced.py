@@ -15,10 +15,13 @@ Q = np.uint64
 def _update(net, code, bank, block, i, row_of_noise, noise, scratch):  # type: ignore[no-untyped-def]
     """One cell in the enabled planes of a block."""
     _, row, source = net
-    doubled, base = code
+    doubled, base, soft = code
     spins, clamp_mask, _, enabled, slope = bank
     field, mantissa, power_bits = scratch
     fields(field, spins[block], source, doubled, row[i], row[i + 1], base[i])
+    if soft.shape[0] > 0:
+        for r in range(LANES):
+            field[r] += soft[block, i, r]
     slopes = slope[LANES * block : LANES * block + LANES]
     word = decide(field, slopes, noise, row_of_noise, mantissa, power_bits.view(np.float32), power_bits)
     free = enabled[block] & ~clamp_mask[block, i]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_contract.capabilities import Capabilities
+from tsu_contract.capabilities import LSB_SCALE, Capabilities
 from tsu_emu import state as S
 from tsu_emu.analog.dac import lsb_of
 from tsu_emu.analog.dead import dead_cells, masks_of
@@ -44,9 +44,10 @@ def _key(seed: int, stream: Stream) -> NDArray[np.uint32]:
 
 
 def _energy(config: ChipConfig) -> NDArray[np.int64]:
-    """(5,) aJ an operation and a cycle of standby."""
+    """(6,) aJ an operation and a cycle of standby."""
     e = config.energy
-    return np.array([e.update_aj, e.read_aj, e.write_aj, e.conversion_aj, round(e.standby_w * 1e18 / config.clock.hz)], np.int64)
+    standby = round(e.standby_w * 1e18 / config.clock.hz)
+    return np.array([e.update_aj, e.read_aj, e.write_aj, e.conversion_aj, e.learn_aj, standby], np.int64)
 
 
 def is_deferred(config: ChipConfig) -> bool:
@@ -73,7 +74,7 @@ def sweep_work(config: ChipConfig, cap: Capabilities) -> int:
 def make_array(config: ChipConfig, topology: Topology, plant: Plant, state: S.ChipState) -> arrays.Array:
     """The array of a configuration's kind of cells."""
     common = config, topology, state, arrays.Defects(plant.dead_mask, plant.dead_value, plant.floating)
-    clocked = config, topology, plant.die, state, arrays.Fields(plant.doubled, plant.bias, plant.base), plant.floating
+    clocked = config, topology, plant.die, state, arrays.Fields(plant.doubled, plant.bias, plant.base, plant.soft), plant.floating
     match config.cell:
         case Pbit(noise=noise):
             return arrays.Clocked(*clocked) if noise.kind == "ideal" else arrays.Sourced(noise, *clocked)
@@ -89,7 +90,7 @@ def make_array(config: ChipConfig, topology: Topology, plant: Plant, state: S.Ch
             return arrays.Langevins(cell, *common)
 
 
-def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, threads: int) -> Plant:
+def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state: S.ChipState, threads: int) -> Plant:
     """Everything about a chip that its life does not change."""
     dead_mask, dead_value, floating = masks_of(dead_cells(config.cell.dead, cap.cells, config.seeds.die))
     return Plant(
@@ -101,6 +102,8 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, thread
         doubled=np.zeros(cap.couplers, np.int32),
         bias=np.zeros(cap.cells, np.int32),
         base=np.zeros(cap.cells, np.int32),
+        soft=np.zeros((len(state.enabled), cap.dimension("soft_cells"), 64), np.int32),
+        soft_step=cap.bias_lsb * LSB_SCALE,
         key=_key(config.seeds.run, Stream.FLIP),
         scan_key=_key(config.seeds.run, Stream.SCAN),
         tdac_floor=lsb_of(config.temperature.dac, False) / 2,
@@ -125,8 +128,8 @@ def assemble(config: ChipConfig, firmware: bool, threads: int) -> Parts:
         topology = in_one_phase(topology)
     cap = capabilities_of(config, topology)
     check_windows(cap)
-    plant = make_plant(config, cap, topology, threads)
     state = S.blank(cap, sizes_of(config, cap.cells))
+    plant = make_plant(config, cap, topology, state, threads)
     state.registers[:] = power_on_registers(plant.rules, cap, firmware)
     power_on_spins(state.spins, topology.order, cap.planes, _key(config.seeds.run, Stream.POWER_ON))
     surroundings = Surroundings(config, state)

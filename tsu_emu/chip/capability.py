@@ -87,6 +87,11 @@ def capabilities_of(config: ChipConfig, topology: Topology) -> Capabilities:
         range_coupling=ranges[0],
         range_bias=ranges[1],
         range_temp=ranges[2],
+        learn_bits=config.learning.bits,
+        learn_cycles=timing.learn,
+        swap_cycles=timing.swap,
+        hostmem_words=config.learning.hostmem_words,
+        table_entries=config.sequencer.table_entries,
     )
 
 

@@ -15,8 +15,11 @@ from tsu_contract.registers import access_table
 from tsu_contract.wire import Frame, Interrupt
 from tsu_emu import state as S
 from tsu_emu.analog.dead import dead_cells, masks_of
+from tsu_emu.analog.pbit import place_soft
 from tsu_emu.chip import link
 from tsu_emu.chip.assembly import assemble
+from tsu_emu.chip.codes import Codes
+from tsu_emu.chip.engines import Engines
 from tsu_emu.chip.firmware import Firmware, FirmwareBus
 from tsu_emu.chip.machine import Plant
 from tsu_emu.chip.motion import Motion
@@ -51,8 +54,12 @@ class Chip:
         self.capabilities, self.state, self._plant = parts.capabilities, parts.state, parts.plant
         self.parameters, self.surroundings, self.converters = parts.parameters, parts.surroundings, parts.converters
         self.array = parts.array
-        self._motion = Motion(parts.plant, parts.state, parts.parameters, parts.array, parts.converters, self._step_firmware)
-        self._windows = WindowPort(parts.plant, parts.state, parts.parameters)
+        codes = Codes(parts.plant, parts.state, parts.parameters)
+        engines = Engines(config, parts.capabilities, parts.plant, parts.state, codes)
+        self._motion = Motion(
+            parts.plant, parts.state, parts.parameters, parts.array, parts.converters, engines, self._step_firmware
+        )
+        self._windows = WindowPort(parts.plant, parts.state, codes)
         plant = parts.plant
         self._bus_side = (parts.state.core, plant.rules, plant.windows, plant.timing)
         if firmware is not None:
@@ -181,6 +188,7 @@ class Chip:
         for _, cell, where, _ in faults[faults[:, 0] == S.STUCK_CELL]:
             dead[cell] = where + 1
         plant.dead_mask[:], plant.dead_value[:], plant.floating[:] = masks_of(dead)
+        place_soft(plant.soft, self.state.soft, plant.die.alpha, plant.floating, plant.soft_step, plant.die.scale)
         self.parameters.set_faults()
         self.parameters.remade()
 

@@ -15,10 +15,20 @@ from numpy.typing import NDArray
 from tsu_emu import state as S
 from tsu_emu.analog.dac import output
 from tsu_emu.analog.die import Die
-from tsu_emu.analog.pbit import drive_clamps, random_colour, slopes_of, update_cells, update_cells_parallel, update_plane
+from tsu_emu.analog.pbit import (
+    drive_clamps,
+    place_soft,
+    random_colour,
+    slopes_of,
+    update_cells,
+    update_cells_parallel,
+    update_plane,
+)
+from tsu_emu.chip.schedule import step_schedule
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
-from tsu_emu.digital.correlator import accumulate, ones
+from tsu_emu.digital.correlator import accumulate, latch, ones
+from tsu_emu.digital.crc import crc32
 from tsu_emu.digital.regfile import RegisterRules, peek_word
 from tsu_emu.digital.validate import WindowRules
 from tsu_emu.jit import inner, kernel
@@ -33,10 +43,12 @@ ENABLED, EVENT_SEQUENCER, UPDATES, READS = S.ENABLED, S.EVENT_SEQUENCER, S.UPDAT
 NEVER, EVENT_SETTLED, EVENT_FIRMWARE, EVENT_SLOTS = S.NEVER, S.EVENT_SETTLED, S.EVENT_FIRMWARE, S.EVENT_SLOTS
 FABRIC_STATUS, SETTLED, TDAC = W.FABRIC_STATUS, W.SETTLED, W.TDAC
 SCAN, SCAN_PALINDROMIC, SCAN_RANDOM = S.SCAN, W.SCAN_PALINDROMIC, W.SCAN_RANDOM
-NOTHING, DO_SWEEP_START, DO_COLOUR, DO_CORRELATE, DO_STROBE, DO_LATCH, DO_SCAN, DO_CAPTURE = (
+NOTHING, DO_SWEEP_START, DO_COLOUR, DO_CORRELATE, DO_STROBE, DO_LATCH = (
     sequencer.NOTHING, sequencer.DO_SWEEP_START, sequencer.DO_COLOUR, sequencer.DO_CORRELATE, sequencer.DO_STROBE,
-    sequencer.DO_LATCH, sequencer.DO_SCAN, sequencer.DO_CAPTURE,
+    sequencer.DO_LATCH,
 )  # fmt: skip
+VERSION, SPIN_VERSION, SPIN_CRC, TAKEN_VERSION, TAKEN_CRC = W.VERSION, W.SPIN_VERSION, W.SPIN_CRC, S.TAKEN_VERSION, S.TAKEN_CRC
+SOFT, SOFT_OFF, SOFT_ON, SOFT_WRITTEN = S.SOFT, S.SOFT_OFF, S.SOFT_ON, S.SOFT_WRITTEN
 edge = sequencer.edge
 
 DONE, MET, AT_FIRMWARE, OUT_OF_BUDGET, AT_PARAMETERS, AT_SWEEP, AT_ARRAY = range(7)
@@ -56,6 +68,7 @@ class Plant(NamedTuple):
 
     timing : (1,) TIMING
     doubled : (couplers,) int32, bias : (cells,) int32, base : (cells,) int32: fields in grid units, kept in step with the codes
+    soft : (blocks, cells, 64) int32, fields of soft clamps, likewise; no cells where there are none; soft_step : kT of a code
     key, scan_key : (3,) uint32, first key words of flip noise and of the random scan order
     tdac_floor : float64, least noise temperature
     temperature : (2,) float64, gain and offset of the noise temperature at this time
@@ -74,6 +87,8 @@ class Plant(NamedTuple):
     doubled: NDArray[np.int32]
     bias: NDArray[np.int32]
     base: NDArray[np.int32]
+    soft: NDArray[np.int32]
+    soft_step: float
     key: NDArray[np.uint32]
     scan_key: NDArray[np.uint32]
     tdac_floor: float
@@ -107,8 +122,31 @@ def take_clamps(mask, value, mask_next, value_next, dead_mask, dead_value):  # t
 
 
 @inner
+def _take_weights(c, couplings, biases):  # type: ignore[no-untyped-def]
+    """The sweep's weight version, and the check sum of its codes."""
+    version = np.int64(c.registers[VERSION])
+    if c.time[TAKEN_VERSION] != version:
+        c.time[TAKEN_VERSION] = version
+        c.time[TAKEN_CRC] = crc32(biases.view(np.uint8), crc32(couplings.view(np.uint8), U(0)))
+
+
+@kernel
+def take_soft(core, p, soft, soft_next):  # type: ignore[no-untyped-def]
+    """The sweep's soft clamps, if they were written since the last one."""
+    if core[0].time[SOFT] & SOFT_WRITTEN != 0:
+        soft[:] = soft_next
+        core[0].time[SOFT] = SOFT_OFF
+        for code in soft.flat:
+            if code != 0:
+                core[0].time[SOFT] = SOFT_ON
+                place_soft(p.soft, soft, p.die.alpha, p.floating, p.soft_step, p.die.scale)
+                break
+
+
+@inner
 def _start_sweep(c, p, s, bank):  # type: ignore[no-untyped-def]
     """Temperature, plane multipliers and clamps are taken; clamps drive. bank as in `update_cells`."""
+    take_soft(s.core, p, s.soft, s.soft_next)
     temperature = noise_temperature(p.die, p.temperature, p.tdac_floor, c.registers[TDAC])
     slopes_of(s.slope, p.die.scale, temperature, s.plane_temp)
     take_clamps(s.clamp_mask, s.clamp_value, s.clamp_mask_next, s.clamp_value_next, p.dead_mask, p.dead_value)
@@ -193,7 +231,7 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
     AT_ARRAY: an action that this loop leaves to its caller
     """
     c, timing, phase = s.core[0], p.timing[0], p.topology.phase
-    net, code = (p.topology.order, p.topology.row, p.topology.source), (p.doubled, p.base)
+    net = (p.topology.order, p.topology.row, p.topology.source)
     bank = (s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.slope)
     while True:
         slot = next_event(c)
@@ -217,8 +255,12 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
         action, k, tick = edge(c, s.program, s.enabled, timing, p.temp_code_max, p.loop_depth, phase.size - 1)
         if action == NOTHING:
             continue
-        if action == DO_STROBE:
+        if action == DO_SWEEP_START:
+            step_schedule(c, s.temp_table, p.temp_code_max)
+            _take_weights(c, s.coupling_code, s.bias_code)
+        elif action == DO_STROBE:
             c.counts[READS] += s.plane_temp.size * s.spins.shape[1]
+            c.registers[SPIN_VERSION], c.registers[SPIN_CRC] = U(c.time[TAKEN_VERSION] & 0xFFFFFFFF), U(c.time[TAKEN_CRC])
         if p.deferred:
             budget -= c.sequencer[ENABLED] * p.sweep_work
             reason = _defer(c, action, k, tick, phase[-1], phase.size - 1)
@@ -226,6 +268,7 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
                 return reason, action
             continue
         if action == DO_COLOUR:
+            code = (p.doubled, p.base, p.soft if c.time[SOFT] & SOFT_ON != 0 else p.soft[:0])
             colour, visit = _colour_of(c.sequencer[SCAN], k, phase.size - 1, tick, p.scan_key)
             c.counts[UPDATES] += c.sequencer[ENABLED] * (phase[colour + 1] - phase[colour])
             budget -= _update_colour(net, code, bank, phase[colour], phase[colour + 1], visit, tick, p.key, p.threads)
@@ -240,7 +283,6 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
             s.scan[:] = s.spins
         elif action == DO_LATCH:
             budget -= s.pair_sum.size + s.mean_sum.size
-            s.pair_latch[:] = s.pair_sum
-            s.mean_latch[:] = s.mean_sum
-        elif action == DO_SCAN or action == DO_CAPTURE:
+            latch(c, s.pair_sum, s.mean_sum, s.pair_latch, s.mean_latch)
+        else:
             return AT_ARRAY, action

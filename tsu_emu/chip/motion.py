@@ -11,10 +11,11 @@ from tsu_emu import state as S
 from tsu_emu.chip import machine
 from tsu_emu.chip.arrays import Array
 from tsu_emu.chip.converters import Converters
+from tsu_emu.chip.engines import Engines
 from tsu_emu.chip.parameters import Parameters
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
-from tsu_emu.digital.correlator import accumulate_planes
+from tsu_emu.digital.correlator import accumulate_planes, latch_sums
 from tsu_emu.digital.regfile import CLEAR_CORRELATIONS, LATCH_CORRELATIONS
 
 BUDGET = 10_000_000
@@ -29,8 +30,9 @@ class Motion:
 
     def __init__(
         self, plant: machine.Plant, state: S.ChipState, parameters: Parameters, array: Array, converters: Converters,
-        step_firmware: Callable[[], None],
+        engines: Engines, step_firmware: Callable[[], None],
     ) -> None:  # fmt: skip
+        self._engines = engines
         self._plant, self._state, self._running = plant, state, state.running
         self._parameters, self._array, self._converters = parameters, array, converters
         self._step_firmware = step_firmware
@@ -74,6 +76,7 @@ class Motion:
         p, s = self._plant, self._state
         machine.take_clamps(s.clamp_mask, s.clamp_value, s.clamp_mask_next, s.clamp_value_next, p.dead_mask, p.dead_value)
         np.copyto(s.pin, s.pin_next)
+        machine.take_soft(s.core, p, s.soft, s.soft_next)
         s.time[S.TAKEN_TDAC] = s.registers[W.TDAC]
         self._take_temperatures()
         self._array.take()
@@ -89,6 +92,12 @@ class Motion:
             s.scan[:], s.state_scan[:] = s.spins, s.state
         elif action == sequencer.DO_LATCH:
             self.correlator(LATCH_CORRELATIONS)
+        elif action == sequencer.DO_CLAMP:
+            self._engines.clamp()
+        elif action == sequencer.DO_LEARN:
+            self._engines.learn()
+        elif action == sequencer.DO_SWAP:
+            self._engines.swap()
         elif action == sequencer.DO_SCAN:
             self._parameters.due_for_conversion()
             self._converters.scan(self._enabled_now(), self._live_on)
@@ -100,9 +109,7 @@ class Motion:
 
     def _enabled_now(self) -> NDArray[np.int64]:
         """Planes that PLANE_ENABLE holds, ascending."""
-        words = self._state.registers[W.PLANE_ENABLE : W.PLANE_ENABLE + (self._state.plane_temp.size + 31) // 32]
-        bits = words[:, None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)
-        return np.flatnonzero(bits.ravel()).astype(np.int64)
+        return self._engines.planes_of(W.PLANE_ENABLE)
 
     def _live_on(self, ticks: int) -> None:
         """Cells live through a rolling scan: ticks that count as sweeps, with the inputs of this moment."""
@@ -122,6 +129,6 @@ class Motion:
         """What a write of CORR.CTRL asked for; a latch comes before a clear."""
         s = self._state
         if effects & LATCH_CORRELATIONS:
-            s.pair_latch[:], s.mean_latch[:] = s.pair_sum, s.mean_sum
+            latch_sums(s.core, s.pair_sum, s.mean_sum, s.pair_latch, s.mean_latch)
         if effects & CLEAR_CORRELATIONS:
             s.pair_sum[:], s.mean_sum[:] = 0, 0

@@ -36,7 +36,7 @@ class Surroundings:
             config.thermal.sensor_offset_sigma_k * normals(np.uint64(seed.die), int(Stream.SENSOR), 0, 1, 1, 0)[0, 0]
         )
         e = config.energy
-        self._joules = 1e-18 * np.array([e.update_aj, e.read_aj, e.write_aj, e.conversion_aj], np.float64)
+        self._joules = 1e-18 * np.array([e.update_aj, e.read_aj, e.write_aj, e.conversion_aj, e.learn_aj], np.float64)
         lab, heat = state.core["lab"][0], state.core["heat"][0]
         lab[S.AMBIENT_K], lab[S.SUPPLY_V] = config.thermal.ambient_k, config.supply.nominal_v
         heat[S.LAG], heat[S.POWER] = config.thermal.ambient_k, config.energy.standby_w

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from tsu_contract.registers import WINDOW_AT, WINDOW_STRIDE
 from tsu_contract.wire import Frame
 from tsu_emu import state as S
+from tsu_emu.chip.codes import Codes
 from tsu_emu.chip.machine import Plant
-from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK, Parameters
-from tsu_emu.digital import words as W
+from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK
 from tsu_emu.jit import kernel
 from tsu_emu.state import ChipState
 
@@ -46,11 +46,21 @@ def scatter_planes(words, cell_words, first, bank):  # type: ignore[no-untyped-d
             row[i] = (row[i] & ~(Q(1) << shift)) | (Q((word >> U(bit)) & U(1)) << shift)
 
 
+@kernel
+def copy_examples(hostmem, base, entries, first, count, place, planes, cell_words, bank):  # type: ignore[no-untyped-def]
+    """Entries first .. first + count - 1 of the ring (entry n at place n % entries, n modulo 2^32) into a bank (blocks, cells) of
+    uint64, in the planes (n,) int64 in turn from number `place` on; of each plane only the last that it gets is copied."""
+    for k in range(max(0, count - planes.size), count):
+        row = base + ((first + k) & 0xFFFFFFFF) % entries * cell_words
+        plane = planes[(place + k) % planes.size]
+        scatter_planes(hostmem[row : row + cell_words], cell_words, plane * cell_words, bank)
+
+
 class WindowPort:
     """The chip's side of all windows. Addresses and lengths have been validated."""
 
-    def __init__(self, plant: Plant, state: ChipState, parameters: Parameters) -> None:
-        self._plant, self._state, self._parameters = plant, state, parameters
+    def __init__(self, plant: Plant, state: ChipState, codes: Codes) -> None:
+        self._state, self._codes = state, codes
         topology = plant.topology
         self._flat: dict[str, NDArray[Any]] = {
             "PROGRAM": state.program,
@@ -64,6 +74,15 @@ class WindowPort:
             "PIN": state.pin_next.reshape(-1),
             "ADC_DATA": state.adc_data,
             "ADC_TRIM": state.adc_trim.reshape(-1),
+            "TEMP_TABLE": state.temp_table,
+            "LEARN_PAIR": state.learn_pair,
+            "LEARN_BIAS": state.learn_bias,
+            "FREEZE_PAIR": state.freeze_pair,
+            "FREEZE_BIAS": state.freeze_bias,
+            "HOSTMEM": state.hostmem,
+            "LADDER": state.ladder,
+            "SWAP_COUNT": state.swap_count.reshape(-1),
+            "SOFT": state.soft_next.reshape(-1),
             "TOPO_ROW": topology.row.astype(np.uint32),
             "TOPO_SOURCE": topology.source,
             "TOPO_COLOUR": topology.colour,
@@ -102,13 +121,7 @@ class WindowPort:
         before = flat[begin : begin + len(values)].copy() if name in DAC_BANKS else values
         flat[begin : begin + len(values)] = values
         if name in DAC_BANKS:
-            self._state.core["counts"][0, S.WRITES] += len(values)
-            self._parameters.written(DAC_BANKS[name], begin, before)
-            self._unsettle()
-
-    def _unsettle(self) -> None:
-        """A DAC was written now."""
-        settled_at = int(self._state.time[S.NOW] + self._plant.timing["settle"][0])
-        self._state.time[S.SETTLED_AT] = settled_at
-        self._state.events[S.EVENT_SETTLED] = settled_at
-        self._state.registers[W.FABRIC_STATUS] &= ~np.uint32(W.SETTLED)
+            self._codes.written(DAC_BANKS[name], begin, before, len(values))
+            self._codes.new_version()
+        elif name == "SOFT":
+            self._state.time[S.SOFT] |= S.SOFT_WRITTEN

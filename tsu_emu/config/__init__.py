@@ -31,7 +31,7 @@ from tsu_emu.config.cells import (
     Pdit,
 )
 from tsu_emu.config.devices import Bias, Coupling, Dac, Drift, Network, Storage, Temperature
-from tsu_emu.config.fabric import CELLS_MAX, Bipartite, Dense, Edges, Fabric, Grid, Sequencer, Timing
+from tsu_emu.config.fabric import CELLS_MAX, Bipartite, Dense, Edges, Fabric, Grid, Learning, Sequencer, Timing
 from tsu_emu.config.surroundings import Adc, Energy, Process, Slow, Supply, Thermal, Tone
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "Grid",
     "IdealNoise",
     "Langevin",
+    "Learning",
     "LfsrNoise",
     "Mixture",
     "Network",
@@ -127,6 +128,7 @@ class ChipConfig(Table):
     adc: Adc = Adc()
     slow: Slow = Slow()
     sequencer: Sequencer = Sequencer()
+    learning: Learning = Learning()
     timing: Timing = Timing()
     provenance: dict[str, str] = Field(default={})
 
@@ -144,6 +146,18 @@ class ChipConfig(Table):
         if self.energy.standby_w * 1e18 / self.clock.hz > STANDBY_AJ_MAX:
             limit = STANDBY_AJ_MAX * self.clock.hz / 1e18
             raise ValueError(f"energy.standby_w {self.energy.standby_w}: at this clock the ledger counts up to {limit:g} W")
+        return self
+
+    @model_validator(mode="after")
+    def _engine_fits_converters(self) -> ChipConfig:
+        bits, widest = self.learning.bits, max(self.coupling.dac.bits, self.bias.dac.bits)
+        spins = isinstance(self.cell, Pbit | AsynchronousPbit)
+        if (bits or self.learning.hostmem_words) and not spins:
+            raise ValueError(
+                f"learning: the engine and its examples serve p-bits; bits = hostmem_words = 0 for {self.cell.kind} cells"
+            )
+        if 0 < bits < widest:
+            raise ValueError(f"learning.bits {bits}: accumulators are at least as wide as the DACs, {widest} bits")
         return self
 
     @model_validator(mode="after")

@@ -136,10 +136,22 @@ class Fabric(Table):
 
 
 class Sequencer(Table):
-    """Program memory in instructions, and LOOP nesting."""
+    """Program memory in instructions, LOOP nesting, entries of the temperature table."""
 
     program_words: Annotated[int, Field(ge=2, le=32768)] = 1024
     loop_depth: Annotated[int, Field(ge=1, le=16)] = 4
+    table_entries: Annotated[int, Field(ge=1, le=65536)] = 256
+
+
+class Learning(Table):
+    """The learning engine of chips of p-bits, and the host memory from which examples come.
+
+    bits : width of an accumulator, at least that of the DACs; 0: no engine
+    hostmem_words : 32-bit words
+    """
+
+    bits: Annotated[int, Field(ge=0, le=16)] = 0
+    hostmem_words: Annotated[int, Field(ge=0, le=1 << 24)] = 0
 
 
 class Timing(Table):
@@ -160,6 +172,8 @@ class Timing(Table):
     correlate: Cycles = 1
     strobe: Cycles = 4
     settle: Cycles = 20
+    learn: Cycles = 8
+    swap: Cycles = 16
 
     @model_validator(mode="after")
     def _takes_time(self) -> Timing:

@@ -58,13 +58,14 @@ class Energy(Table):
     """The joule ledger, in attojoules an operation, and standby power in watts.
 
     update_aj : a cell's update (of a continuous cell: a tick); read_aj : reading a cell; write_aj : writing a code;
-    conversion_aj : a conversion of an ADC
+    conversion_aj : a conversion of an ADC; learn_aj : updating an accumulator of the learning engine
     """
 
     update_aj: Annotated[int, Field(ge=0, le=10**9)] = 0
     read_aj: Annotated[int, Field(ge=0, le=10**9)] = 0
     write_aj: Annotated[int, Field(ge=0, le=10**12)] = 0
     conversion_aj: Annotated[int, Field(ge=0, le=10**12)] = 0
+    learn_aj: Annotated[int, Field(ge=0, le=10**12)] = 0
     standby_w: Annotated[float, Field(ge=0, le=100)] = 0.0
 
 

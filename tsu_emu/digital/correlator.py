@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsu_contract.capabilities import ROLES
+from tsu_emu import state as S
 from tsu_emu.digital import words as W
 from tsu_emu.jit import inner, kernel
 
@@ -12,6 +13,8 @@ Q = np.uint64
 FRACTION_BITS = 16
 """CAP.CORR_FRACTION."""
 ALPHA, PLANES, COUNT = W.CORR_ALPHA, W.CORR_PLANES, W.CORR_COUNT
+TAKEN_VERSION, TAKEN_CRC, FIRST, LAST, LAST_CRC = S.TAKEN_VERSION, S.TAKEN_CRC, S.CORR_FIRST, S.CORR_LAST, S.CORR_LAST_CRC
+SHOWN_FIRST, SHOWN_LAST, SHOWN_CRC = W.CORR_FIRST, W.CORR_VERSION, W.CORR_CRC
 
 
 @kernel
@@ -77,4 +80,24 @@ def accumulate(c, spins, enabled, pair_sums, mean_sums, pair_i, pair_j):  # type
             for b in range(role.size):
                 up += ones(spins[b, i] & role[b])
             mean_sum[i] = _towards(np.int64(mean_sum[i]), 2 * up - planes, alpha)
+    if c.registers[COUNT] == 0:
+        c.time[FIRST] = c.time[TAKEN_VERSION]
+    c.time[LAST] = c.time[TAKEN_VERSION]
+    c.time[LAST_CRC] = c.time[TAKEN_CRC]
     c.registers[COUNT] += np.uint32(1)
+
+
+@inner
+def latch(c, pair_sums, mean_sums, pair_latch, mean_latch):  # type: ignore[no-untyped-def]
+    """The CORR windows show the sums of now, and LEARN the weight versions behind them."""
+    pair_latch[:] = pair_sums
+    mean_latch[:] = mean_sums
+    c.registers[SHOWN_FIRST] = np.uint32(c.time[FIRST] & 0xFFFFFFFF)
+    c.registers[SHOWN_LAST] = np.uint32(c.time[LAST] & 0xFFFFFFFF)
+    c.registers[SHOWN_CRC] = np.uint32(c.time[LAST_CRC])
+
+
+@kernel
+def latch_sums(core, pair_sums, mean_sums, pair_latch, mean_latch):  # type: ignore[no-untyped-def]
+    """`latch` on a (1,) CORE."""
+    latch(core[0], pair_sums, mean_sums, pair_latch, mean_latch)

@@ -20,7 +20,12 @@ NOW, SWEEP, BUSY = S.NOW, S.SWEEP, S.BUSY
 PHYS_TIME, ENERGY, ENERGIES, STANDBY = W.PHYS_TIME, W.ENERGY, W.ENERGIES, S.COUNT_SLOTS
 CTRL, CYCLE_LOW, IRQ_TEST, SEQ_CTRL, SEQ_PC, CORR_COUNT = W.CTRL, W.CYCLE_LOW, W.IRQ_TEST, W.SEQ_CTRL, W.SEQ_PC, W.CORR_COUNT
 CORR_CTRL, CORR_CLEAR, CORR_LATCH, BOOT, IRQ_BOOT, RESET = W.CORR_CTRL, W.CORR_CLEAR, W.CORR_LATCH, W.BOOT, W.IRQ_BOOT, W.RESET
-control, jump, reset_sequencer = sequencer.control, sequencer.jump, sequencer.reset
+control, jump, reset_sequencer, refilled = sequencer.control, sequencer.jump, sequencer.reset, sequencer.refilled
+UPDATES_DONE, SWAPS_DONE, LEARN_UPDATES, SWAPS = S.LEARN_UPDATES, S.SWAPS, W.LEARN_UPDATES, W.SWAPS
+LEARN_CTRL, LEARN_CLEAR, LEARN_CLIPPED = W.LEARN_CTRL, W.LEARN_CLEAR, W.LEARN_CLIPPED
+DMA_CTRL, DMA_RESET, DMA_HEAD, DMA_TAIL, DMA_ENTRIES, DMA_UNDERRUNS, DMA_PLACE, ERROR, OVERRUN = (
+    W.DMA_CTRL, W.DMA_RESET, W.DMA_HEAD, W.DMA_TAIL, W.DMA_ENTRIES, W.DMA_UNDERRUNS, W.DMA_PLACE, W.ERROR, W.ERROR_DMA_OVERRUN,
+)  # fmt: skip
 
 
 RULE = np.dtype(
@@ -40,7 +45,7 @@ class RegisterRules(NamedTuple):
 
     decode : (REGISTER_SPACE / 4,) int16, word number of an address / 4; words : (words,) RULE
     ranges : (n, 5) int64 rows (word, low, mask, minimum, maximum); fields : (m, 2) int64 rows (word, mask)
-    energy : (5,) int64, aJ an operation, in the order of MON.ENERGY_*
+    energy : (6,) int64, aJ an operation, in the order of MON.ENERGY_*
     """
 
     decode: NDArray[np.int16]
@@ -53,7 +58,7 @@ class RegisterRules(NamedTuple):
 def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
     """The rules of a chip: plane bits it lacks are reserved, codes end where its DACs end.
 
-    energy : (5,) int64, aJ of an update, a read, a write, a conversion, and of a cycle's standby
+    energy : (6,) int64, aJ of an update, a read, a write, a conversion, an accumulator's update, and of a cycle's standby
     """
     table = access_table()
     populated = np.full(len(table.reset), 0xFFFFFFFF, np.uint32)
@@ -64,9 +69,10 @@ def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
         populated[word] = (1 << planes) - 1
     keep = np.array([table.names[r].startswith("CAP.") for r in table.register])
     keep[[W.MAP_HASH, W.BOOT, W.FABRIC_STATUS, W.SENSOR]] = True
+    keep[[W.VERSION, W.SPIN_VERSION, W.SPIN_CRC, W.CORR_FIRST, W.CORR_VERSION, W.CORR_CRC]] = True
     keep |= table.latch > 0
     ranges = table.ranges.copy()
-    ranges[ranges[:, 0] == W.TDAC, 4] = (1 << cap.temp_bits) - 1
+    ranges[np.isin(ranges[:, 0], [W.TDAC, W.SCHEDULE_START, W.SCHEDULE_END]), 4] = (1 << cap.temp_bits) - 1
     words = np.zeros(len(table.reset), RULE)
     for column in ("read", "w1c", "pulse", "firmware", "latch", "free_running"):
         words[column] = getattr(table, column)
@@ -88,7 +94,7 @@ def power_on_registers(rules: RegisterRules, cap: Capabilities, firmware: bool) 
 
 @inner
 def femtojoules(c, rules, kind):  # type: ignore[no-untyped-def]
-    """One part of the joule ledger: 0 .. 3 as CORE.counts, 4 standby; fJ, modulo 2^64."""
+    """One part of the joule ledger: 0 .. 4 as CORE.counts, 5 standby; fJ, modulo 2^64."""
     n = c.time[NOW] if kind == STANDBY else c.counts[kind]
     return n // 1000 * rules.energy[kind] + n % 1000 * rules.energy[kind] // 1000
 
@@ -107,6 +113,10 @@ def _counter(c, rules, word):  # type: ignore[no-untyped-def]
     for kind in range(STANDBY + 1):
         if word == ENERGIES[kind]:
             return femtojoules(c, rules, kind)
+    if word == LEARN_UPDATES:
+        return c.time[UPDATES_DONE]
+    if word == SWAPS:
+        return c.time[SWAPS_DONE]
     return c.time[SWEEP]
 
 
@@ -137,6 +147,15 @@ def _reset_registers(c, rules):  # type: ignore[no-untyped-def]
             c.registers[w] = rules.words[w].reset
 
 
+@inner
+def _ring_moved(c, acts):  # type: ignore[no-untyped-def]
+    """DMA.CTRL or DMA.HEAD was written; a stalled CLAMP_NEXT looks again."""
+    if acts & U(DMA_RESET):
+        for word in (DMA_HEAD, DMA_TAIL, DMA_UNDERRUNS, DMA_PLACE):
+            c.registers[word] = 0
+    refilled(c)
+
+
 @kernel
 def write_word(c, rules, timing, word, value, mask, by_firmware):  # type: ignore[no-untyped-def]
     """A bus write at NOW of the bits of `mask`. Returns what the correlator is to do: LATCH_CORRELATIONS | CLEAR_CORRELATIONS."""
@@ -162,6 +181,12 @@ def write_word(c, rules, timing, word, value, mask, by_firmware):  # type: ignor
         raise_irq(c, value & mask)
     elif word == BOOT:
         raise_irq(c, U(IRQ_BOOT))
+    elif word == LEARN_CTRL and acts & U(LEARN_CLEAR):
+        c.registers[LEARN_CLIPPED] = 0
+    elif word == DMA_CTRL or word == DMA_HEAD:
+        if word == DMA_HEAD and U(c.registers[DMA_HEAD] - c.registers[DMA_TAIL]) > c.registers[DMA_ENTRIES]:
+            c.registers[ERROR] |= U(OVERRUN)
+        _ring_moved(c, acts)
     elif word == CTRL and acts & U(RESET):
         _reset_registers(c, rules)
     return NO_EFFECT

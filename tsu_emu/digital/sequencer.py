@@ -11,6 +11,7 @@ import numpy as np
 from tsu_contract.program import Opcode
 from tsu_contract.registers import register
 from tsu_emu import state as S
+from tsu_emu.digital import ring
 from tsu_emu.digital import words as W
 from tsu_emu.digital.correlator import ones, plane_words
 from tsu_emu.digital.interrupts import raise_irq
@@ -24,7 +25,9 @@ NEXT, SLOTS = S.EVENT_SEQUENCER, S.SEQUENCER_SLOTS
 ACTIVITY, COLOUR, STOP_ASKED, STEPPING, DEPTH, ENABLED, MID_SWEEP, SCAN, LOOPS = (
     S.ACTIVITY, S.COLOUR, S.STOP_ASKED, S.STEPPING, S.DEPTH, S.ENABLED, S.MID_SWEEP, S.SCAN, S.LOOPS,
 )  # fmt: skip
-FETCH, SETTLE, SWEEP_START, COLOUR_PHASE, CORRELATE = S.FETCH, S.SETTLE, S.SWEEP_START, S.COLOUR_PHASE, S.CORRELATE
+FETCH, SETTLE, SWEEP_START, COLOUR_PHASE, CORRELATE, STALLED = (
+    S.FETCH, S.SETTLE, S.SWEEP_START, S.COLOUR_PHASE, S.CORRELATE, S.STALLED,
+)  # fmt: skip
 PC, LEFT, STATUS, TDAC = W.SEQ_PC, W.SWEEPS_LEFT, W.SEQ_STATUS, W.TDAC
 SCAN_ORDER, PLANE_ENABLE, CORR_CTRL, CORR_PERIOD, CORR_ENABLE = W.SCAN, W.PLANE_ENABLE, W.CORR_CTRL, W.CORR_PERIOD, W.CORR_ENABLE
 RUNNING, HALTED, STOPPED, FAULTED, IDLE = W.RUNNING, W.HALTED, W.STOPPED, W.FAULTED, W.IDLE
@@ -33,11 +36,18 @@ ILLEGAL, OVERFLOW, UNDERFLOW, OVERRUN = W.FAULT_ILLEGAL, W.FAULT_LOOP_OVERFLOW, 
 IRQ_DONE, IRQ_ASKED, IRQ_FAULT, IRQ_STOPPED = W.IRQ_SEQ_DONE, W.IRQ_SEQ_IRQ, W.IRQ_SEQ_FAULT, W.IRQ_SEQ_STOPPED
 START, STOP, STEP = W.START, W.STOP, W.STEP
 
-HALT, SET_T, RUN, STROBE, CORR_LATCH, LOOP, END, WAIT_SETTLE, DELAY, IRQ, ADC_SCAN, ADC_CAPTURE = (int(op) for op in Opcode)
-ADC_PERIOD = W.ADC_PERIOD
+(
+    HALT, SET_T, RUN, STROBE, CORR_LATCH, LOOP, END, WAIT_SETTLE, DELAY, IRQ, ADC_SCAN, ADC_CAPTURE, CLAMP_NEXT, LEARN, SWAP,
+) = (int(op) for op in Opcode)  # fmt: skip
+LAST_OPCODE = max(int(op) for op in Opcode)
+ADC_PERIOD, LADDERS, RUNGS, FAULT_LADDER = W.ADC_PERIOD, W.LADDERS, W.RUNGS, W.FAULT_LADDER
+FAULT_DMA_RING, CLAMP_COUNT = W.FAULT_DMA_RING, S.CLAMP_COUNT
+ring_is_sound, ring_has, ring_take = ring.is_sound, ring.has, ring.take
 
 # what the array must do at an edge
-NOTHING, DO_SWEEP_START, DO_COLOUR, DO_CORRELATE, DO_STROBE, DO_LATCH, DO_SCAN, DO_CAPTURE = range(8)
+(
+    NOTHING, DO_SWEEP_START, DO_COLOUR, DO_CORRELATE, DO_STROBE, DO_LATCH, DO_SCAN, DO_CAPTURE, DO_CLAMP, DO_LEARN, DO_SWAP,
+) = range(11)  # fmt: skip
 
 
 @inner
@@ -84,7 +94,11 @@ def _go_on(c, t, pc):  # type: ignore[no-untyped-def]
 @inner
 def _operand_is_legal(op, n, temp_code_max, timing):  # type: ignore[no-untyped-def]
     if op == LOOP:
-        return n >= 1
+        return True
+    if op == CLAMP_NEXT:
+        return n >= 1 and timing.spin_words > 0 and timing.hostmem > 0
+    if (op == LEARN and timing.learn_bits == 0) or (op == SWAP and timing.spin_words == 0):
+        return False
     if op == SET_T:
         return 1 <= n <= temp_code_max
     if op == ADC_CAPTURE:
@@ -116,6 +130,42 @@ def _convert(c, op, n, timing, after, pc):  # type: ignore[no-untyped-def]
 
 
 @inner
+def _clamp_next(c, n, timing, after, pc):  # type: ignore[no-untyped-def]
+    """CLAMP_NEXT of n examples; it stalls if the ring has to be filled first."""
+    q = c.sequencer
+    if not ring_is_sound(c, timing):
+        _fault(c, FAULT_DMA_RING)
+        return NOTHING
+    if not ring_has(c, n):
+        q[ACTIVITY] = STALLED
+        q[CLAMP_COUNT] = n
+        q[STEPPING] *= 2
+        c.events[NEXT] = NEVER
+        return NOTHING
+    _go_on(c, after + timing.burst_setup + ring_take(c, n, timing) * timing.spin_words * timing.beat, pc + 1)
+    return DO_CLAMP
+
+
+@inner
+def refilled(c):  # type: ignore[no-untyped-def]
+    """The ring may hold now what a stalled CLAMP_NEXT waits for."""
+    if c.sequencer[ACTIVITY] == STALLED and ring_has(c, c.sequencer[CLAMP_COUNT]):
+        c.sequencer[ACTIVITY] = FETCH
+        c.events[NEXT] = c.time[NOW]
+
+
+@inner
+def _swap(c, timing, after, pc):  # type: ignore[no-untyped-def]
+    """SWAP: a round of the swap engine."""
+    ladders, rungs = np.int64(c.registers[LADDERS]), np.int64(c.registers[RUNGS])
+    if ladders == 0 or rungs < 2 or ladders * rungs > timing.planes:
+        _fault(c, FAULT_LADDER)
+        return NOTHING
+    _go_on(c, after + ladders * rungs * timing.swap, pc + 1)
+    return DO_SWAP
+
+
+@inner
 def _fetch(c, program, timing, temp_code_max, loop_depth):  # type: ignore[no-untyped-def]
     """FETCH: executes the instruction at PC."""
     t, q = c.time[NOW], c.sequencer
@@ -130,7 +180,7 @@ def _fetch(c, program, timing, temp_code_max, loop_depth):  # type: ignore[no-un
         return NOTHING
     word = program[pc]
     op, n = np.int64(word >> np.uint64(56)), np.int64(word & np.uint64(0xFFFFFFFF))
-    if op > ADC_CAPTURE or (word >> np.uint64(32)) & np.uint64(0xFFFFFF) or not _operand_is_legal(op, n, temp_code_max, timing):
+    if op > LAST_OPCODE or (word >> np.uint64(32)) & np.uint64(0xFFFFFF) or not _operand_is_legal(op, n, temp_code_max, timing):
         _fault(c, ILLEGAL)
         return NOTHING
     after = t + timing.instruction
@@ -153,20 +203,28 @@ def _fetch(c, program, timing, temp_code_max, loop_depth):  # type: ignore[no-un
             _fault(c, UNDERFLOW)
             return NOTHING
         top = LOOPS + 2 * (q[DEPTH] - 1)
-        q[top + 1] -= 1
-        if q[top + 1] == 0:
+        if q[top + 1] == 1:
             q[DEPTH] -= 1
             _go_on(c, after, pc + 1)
         else:
+            if q[top + 1] > 0:
+                q[top + 1] -= 1
             _go_on(c, after, q[top])
     elif op == WAIT_SETTLE and c.time[SETTLED_AT] > t:
         q[ACTIVITY] = SETTLE
         c.events[NEXT] = c.time[SETTLED_AT]
     elif op == ADC_SCAN or op == ADC_CAPTURE:
         return _convert(c, op, n, timing, after, pc)
+    elif op == CLAMP_NEXT:
+        return _clamp_next(c, n, timing, after, pc)
+    elif op == SWAP:
+        return _swap(c, timing, after, pc)
     elif op == STROBE:
         _go_on(c, after + timing.strobe, pc + 1)
         return DO_STROBE
+    elif op == LEARN:
+        _go_on(c, after + timing.learn, pc + 1)
+        return DO_LEARN
     else:
         if op == SET_T:
             c.registers[TDAC] = U(n)
@@ -265,7 +323,11 @@ def control(c, timing, bits):  # type: ignore[no-untyped-def]
         c.sequencer[STEPPING] = 0 if bits & U(START) else 2 if at_fetch else 1
         c.events[NEXT] = c.time[NOW] + timing.instruction
     elif bits & U(STOP) and running:
-        c.sequencer[STOP_ASKED] = 1
+        if c.sequencer[ACTIVITY] == STALLED:
+            c.sequencer[ACTIVITY] = FETCH
+            _pause(c)
+        else:
+            c.sequencer[STOP_ASKED] = 1
 
 
 @inner

@@ -31,3 +31,5 @@ class Stream(IntEnum):
     DRIFT = 23
     SUPPLY = 24
     SENSOR = 25
+    LEARN = 26
+    SWAP = 27

@@ -14,7 +14,7 @@ extern "C" {
 #define TSU__SYS__ID__MINOR_bm 0xff
 #define TSU__SYS__ID__MINOR_bp 0
 #define TSU__SYS__ID__MINOR_bw 8
-#define TSU__SYS__ID__MINOR_reset 0x1
+#define TSU__SYS__ID__MINOR_reset 0x2
 #define TSU__SYS__ID__MAJOR_bm 0xff00
 #define TSU__SYS__ID__MAJOR_bp 8
 #define TSU__SYS__ID__MAJOR_bw 8
@@ -49,6 +49,14 @@ extern "C" {
 #define TSU__SYS__ERROR__UNSTABLE_bp 2
 #define TSU__SYS__ERROR__UNSTABLE_bw 1
 #define TSU__SYS__ERROR__UNSTABLE_reset 0x0
+#define TSU__SYS__ERROR__DMA_UNDERRUN_bm 0x8
+#define TSU__SYS__ERROR__DMA_UNDERRUN_bp 3
+#define TSU__SYS__ERROR__DMA_UNDERRUN_bw 1
+#define TSU__SYS__ERROR__DMA_UNDERRUN_reset 0x0
+#define TSU__SYS__ERROR__DMA_OVERRUN_bm 0x10
+#define TSU__SYS__ERROR__DMA_OVERRUN_bp 4
+#define TSU__SYS__ERROR__DMA_OVERRUN_bw 1
+#define TSU__SYS__ERROR__DMA_OVERRUN_reset 0x0
 
 // reg - tsu.SYS.CYCLE
 #define TSU__SYS__CYCLE__COUNT_bm 0xffffffffffffffff
@@ -299,6 +307,36 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__CAP__RANGE_TEMP__RANGE_bw 32
 #define TSU__CAP__RANGE_TEMP__RANGE_reset 0x0
 
+// reg - tsu.CAP.LEARN_BITS
+#define TSU__CAP__LEARN_BITS__BITS_bm 0xff
+#define TSU__CAP__LEARN_BITS__BITS_bp 0
+#define TSU__CAP__LEARN_BITS__BITS_bw 8
+#define TSU__CAP__LEARN_BITS__BITS_reset 0x0
+
+// reg - tsu.CAP.LEARN_CYCLES
+#define TSU__CAP__LEARN_CYCLES__CYCLES_bm 0xffffffff
+#define TSU__CAP__LEARN_CYCLES__CYCLES_bp 0
+#define TSU__CAP__LEARN_CYCLES__CYCLES_bw 32
+#define TSU__CAP__LEARN_CYCLES__CYCLES_reset 0x0
+
+// reg - tsu.CAP.SWAP_CYCLES
+#define TSU__CAP__SWAP_CYCLES__CYCLES_bm 0xffffffff
+#define TSU__CAP__SWAP_CYCLES__CYCLES_bp 0
+#define TSU__CAP__SWAP_CYCLES__CYCLES_bw 32
+#define TSU__CAP__SWAP_CYCLES__CYCLES_reset 0x0
+
+// reg - tsu.CAP.HOSTMEM_WORDS
+#define TSU__CAP__HOSTMEM_WORDS__WORDS_bm 0xffffffff
+#define TSU__CAP__HOSTMEM_WORDS__WORDS_bp 0
+#define TSU__CAP__HOSTMEM_WORDS__WORDS_bw 32
+#define TSU__CAP__HOSTMEM_WORDS__WORDS_reset 0x0
+
+// reg - tsu.CAP.TABLE_ENTRIES
+#define TSU__CAP__TABLE_ENTRIES__ENTRIES_bm 0xffffffff
+#define TSU__CAP__TABLE_ENTRIES__ENTRIES_bp 0
+#define TSU__CAP__TABLE_ENTRIES__ENTRIES_bw 32
+#define TSU__CAP__TABLE_ENTRIES__ENTRIES_reset 0x0
+
 // regfile - tsu.CAP
 typedef struct __attribute__ ((__packed__)) {
     uint32_t CELL_KIND;
@@ -337,6 +375,11 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t RANGE_COUPLING;
     uint32_t RANGE_BIAS;
     uint32_t RANGE_TEMP;
+    uint32_t LEARN_BITS;
+    uint32_t LEARN_CYCLES;
+    uint32_t SWAP_CYCLES;
+    uint32_t HOSTMEM_WORDS;
+    uint32_t TABLE_ENTRIES;
 } tsu__CAP_t;
 
 // reg - tsu.IRQ.PENDING
@@ -360,17 +403,21 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__IRQ__PENDING__BOOT_bp 4
 #define TSU__IRQ__PENDING__BOOT_bw 1
 #define TSU__IRQ__PENDING__BOOT_reset 0x0
+#define TSU__IRQ__PENDING__DMA_LOW_bm 0x20
+#define TSU__IRQ__PENDING__DMA_LOW_bp 5
+#define TSU__IRQ__PENDING__DMA_LOW_bw 1
+#define TSU__IRQ__PENDING__DMA_LOW_reset 0x0
 
 // reg - tsu.IRQ.ENABLE
-#define TSU__IRQ__ENABLE__MASK_bm 0x1f
+#define TSU__IRQ__ENABLE__MASK_bm 0x3f
 #define TSU__IRQ__ENABLE__MASK_bp 0
-#define TSU__IRQ__ENABLE__MASK_bw 5
+#define TSU__IRQ__ENABLE__MASK_bw 6
 #define TSU__IRQ__ENABLE__MASK_reset 0x0
 
 // reg - tsu.IRQ.TEST
-#define TSU__IRQ__TEST__SET_bm 0x1f
+#define TSU__IRQ__TEST__SET_bm 0x3f
 #define TSU__IRQ__TEST__SET_bp 0
-#define TSU__IRQ__TEST__SET_bw 5
+#define TSU__IRQ__TEST__SET_bw 6
 #define TSU__IRQ__TEST__SET_reset 0x0
 
 // regfile - tsu.IRQ
@@ -436,10 +483,66 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__TEMP__SENSOR__KELVIN_bw 16
 #define TSU__TEMP__SENSOR__KELVIN_reset 0x0
 
+// reg - tsu.TEMP.SCHEDULE
+#define TSU__TEMP__SCHEDULE__MODE_bm 0x3
+#define TSU__TEMP__SCHEDULE__MODE_bp 0
+#define TSU__TEMP__SCHEDULE__MODE_bw 2
+#define TSU__TEMP__SCHEDULE__MODE_reset 0x0
+
+// reg - tsu.TEMP.START
+#define TSU__TEMP__START__CODE_bm 0xfff
+#define TSU__TEMP__START__CODE_bp 0
+#define TSU__TEMP__START__CODE_bw 12
+#define TSU__TEMP__START__CODE_reset 0x40
+
+// reg - tsu.TEMP.END
+#define TSU__TEMP__END__CODE_bm 0xfff
+#define TSU__TEMP__END__CODE_bp 0
+#define TSU__TEMP__END__CODE_bw 12
+#define TSU__TEMP__END__CODE_reset 0x40
+
+// reg - tsu.TEMP.LENGTH
+#define TSU__TEMP__LENGTH__SWEEPS_bm 0xffffffff
+#define TSU__TEMP__LENGTH__SWEEPS_bp 0
+#define TSU__TEMP__LENGTH__SWEEPS_bw 32
+#define TSU__TEMP__LENGTH__SWEEPS_reset 0x1
+
+// reg - tsu.TEMP.ALPHA
+#define TSU__TEMP__ALPHA__ALPHA_bm 0xffffffff
+#define TSU__TEMP__ALPHA__ALPHA_bp 0
+#define TSU__TEMP__ALPHA__ALPHA_bw 32
+#define TSU__TEMP__ALPHA__ALPHA_reset 0x0
+
+// reg - tsu.TEMP.TAU
+#define TSU__TEMP__TAU__SWEEPS_bm 0xffffffff
+#define TSU__TEMP__TAU__SWEEPS_bp 0
+#define TSU__TEMP__TAU__SWEEPS_bw 32
+#define TSU__TEMP__TAU__SWEEPS_reset 0x1
+
+// reg - tsu.TEMP.STEP
+#define TSU__TEMP__STEP__COUNT_bm 0xffffffff
+#define TSU__TEMP__STEP__COUNT_bp 0
+#define TSU__TEMP__STEP__COUNT_bw 32
+#define TSU__TEMP__STEP__COUNT_reset 0x0
+
+// reg - tsu.TEMP.ENTRIES
+#define TSU__TEMP__ENTRIES__COUNT_bm 0x1ffff
+#define TSU__TEMP__ENTRIES__COUNT_bp 0
+#define TSU__TEMP__ENTRIES__COUNT_bw 17
+#define TSU__TEMP__ENTRIES__COUNT_reset 0x1
+
 // regfile - tsu.TEMP
 typedef struct __attribute__ ((__packed__)) {
     uint32_t TDAC;
     uint32_t SENSOR;
+    uint32_t SCHEDULE;
+    uint32_t START;
+    uint32_t END;
+    uint32_t LENGTH;
+    uint32_t ALPHA;
+    uint32_t TAU;
+    uint32_t STEP;
+    uint32_t ENTRIES;
 } tsu__TEMP_t;
 
 // reg - tsu.FABRIC.SWEEP
@@ -622,6 +725,12 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__MON__ENERGY_STANDBY__COUNT_bw 64
 #define TSU__MON__ENERGY_STANDBY__COUNT_reset 0x0
 
+// reg - tsu.MON.ENERGY_LEARN
+#define TSU__MON__ENERGY_LEARN__COUNT_bm 0xffffffffffffffff
+#define TSU__MON__ENERGY_LEARN__COUNT_bp 0
+#define TSU__MON__ENERGY_LEARN__COUNT_bw 64
+#define TSU__MON__ENERGY_LEARN__COUNT_reset 0x0
+
 // regfile - tsu.MON
 typedef struct __attribute__ ((__packed__)) {
     uint64_t PHYS_TIME;
@@ -631,7 +740,271 @@ typedef struct __attribute__ ((__packed__)) {
     uint64_t ENERGY_WRITE;
     uint64_t ENERGY_ADC;
     uint64_t ENERGY_STANDBY;
+    uint64_t ENERGY_LEARN;
 } tsu__MON_t;
+
+// reg - tsu.LEARN.CTRL
+#define TSU__LEARN__CTRL__ROUND_WEIGHT_bm 0x1
+#define TSU__LEARN__CTRL__ROUND_WEIGHT_bp 0
+#define TSU__LEARN__CTRL__ROUND_WEIGHT_bw 1
+#define TSU__LEARN__CTRL__ROUND_WEIGHT_reset 0x1
+#define TSU__LEARN__CTRL__ROUND_CODE_bm 0x2
+#define TSU__LEARN__CTRL__ROUND_CODE_bp 1
+#define TSU__LEARN__CTRL__ROUND_CODE_bw 1
+#define TSU__LEARN__CTRL__ROUND_CODE_reset 0x0
+#define TSU__LEARN__CTRL__CLEAR_bm 0x4
+#define TSU__LEARN__CTRL__CLEAR_bp 2
+#define TSU__LEARN__CTRL__CLEAR_bw 1
+#define TSU__LEARN__CTRL__CLEAR_reset 0x0
+
+// reg - tsu.LEARN.GAIN
+#define TSU__LEARN__GAIN__GAIN_bm 0xffffffff
+#define TSU__LEARN__GAIN__GAIN_bp 0
+#define TSU__LEARN__GAIN__GAIN_bw 32
+#define TSU__LEARN__GAIN__GAIN_reset 0x80000000
+
+// reg - tsu.LEARN.UPDATES
+#define TSU__LEARN__UPDATES__COUNT_bm 0xffffffffffffffff
+#define TSU__LEARN__UPDATES__COUNT_bp 0
+#define TSU__LEARN__UPDATES__COUNT_bw 64
+#define TSU__LEARN__UPDATES__COUNT_reset 0x0
+
+// reg - tsu.LEARN.DECAY
+#define TSU__LEARN__DECAY__DECAY_bm 0xffffffff
+#define TSU__LEARN__DECAY__DECAY_bp 0
+#define TSU__LEARN__DECAY__DECAY_bw 32
+#define TSU__LEARN__DECAY__DECAY_reset 0x0
+
+// reg - tsu.LEARN.NORM_DATA
+#define TSU__LEARN__NORM_DATA__NORM_bm 0x1ffff
+#define TSU__LEARN__NORM_DATA__NORM_bp 0
+#define TSU__LEARN__NORM_DATA__NORM_bw 17
+#define TSU__LEARN__NORM_DATA__NORM_reset 0x10000
+
+// reg - tsu.LEARN.NORM_FREE
+#define TSU__LEARN__NORM_FREE__NORM_bm 0x1ffff
+#define TSU__LEARN__NORM_FREE__NORM_bp 0
+#define TSU__LEARN__NORM_FREE__NORM_bw 17
+#define TSU__LEARN__NORM_FREE__NORM_reset 0x10000
+
+// reg - tsu.LEARN.CLIPPED
+#define TSU__LEARN__CLIPPED__COUNT_bm 0xffffffff
+#define TSU__LEARN__CLIPPED__COUNT_bp 0
+#define TSU__LEARN__CLIPPED__COUNT_bw 32
+#define TSU__LEARN__CLIPPED__COUNT_reset 0x0
+
+// reg - tsu.LEARN.SATURATED
+#define TSU__LEARN__SATURATED__COUNT_bm 0xffffffff
+#define TSU__LEARN__SATURATED__COUNT_bp 0
+#define TSU__LEARN__SATURATED__COUNT_bw 32
+#define TSU__LEARN__SATURATED__COUNT_reset 0x0
+
+// reg - tsu.LEARN.CHANGED
+#define TSU__LEARN__CHANGED__COUNT_bm 0xffffffff
+#define TSU__LEARN__CHANGED__COUNT_bp 0
+#define TSU__LEARN__CHANGED__COUNT_bw 32
+#define TSU__LEARN__CHANGED__COUNT_reset 0x0
+
+// reg - tsu.LEARN.VERSION
+#define TSU__LEARN__VERSION__NUMBER_bm 0xffffffff
+#define TSU__LEARN__VERSION__NUMBER_bp 0
+#define TSU__LEARN__VERSION__NUMBER_bw 32
+#define TSU__LEARN__VERSION__NUMBER_reset 0x0
+
+// reg - tsu.LEARN.SPIN_VERSION
+#define TSU__LEARN__SPIN_VERSION__NUMBER_bm 0xffffffff
+#define TSU__LEARN__SPIN_VERSION__NUMBER_bp 0
+#define TSU__LEARN__SPIN_VERSION__NUMBER_bw 32
+#define TSU__LEARN__SPIN_VERSION__NUMBER_reset 0x0
+
+// reg - tsu.LEARN.SPIN_CRC
+#define TSU__LEARN__SPIN_CRC__CRC_bm 0xffffffff
+#define TSU__LEARN__SPIN_CRC__CRC_bp 0
+#define TSU__LEARN__SPIN_CRC__CRC_bw 32
+#define TSU__LEARN__SPIN_CRC__CRC_reset 0x0
+
+// reg - tsu.LEARN.CORR_FIRST
+#define TSU__LEARN__CORR_FIRST__NUMBER_bm 0xffffffff
+#define TSU__LEARN__CORR_FIRST__NUMBER_bp 0
+#define TSU__LEARN__CORR_FIRST__NUMBER_bw 32
+#define TSU__LEARN__CORR_FIRST__NUMBER_reset 0x0
+
+// reg - tsu.LEARN.CORR_VERSION
+#define TSU__LEARN__CORR_VERSION__NUMBER_bm 0xffffffff
+#define TSU__LEARN__CORR_VERSION__NUMBER_bp 0
+#define TSU__LEARN__CORR_VERSION__NUMBER_bw 32
+#define TSU__LEARN__CORR_VERSION__NUMBER_reset 0x0
+
+// reg - tsu.LEARN.CORR_CRC
+#define TSU__LEARN__CORR_CRC__CRC_bm 0xffffffff
+#define TSU__LEARN__CORR_CRC__CRC_bp 0
+#define TSU__LEARN__CORR_CRC__CRC_bw 32
+#define TSU__LEARN__CORR_CRC__CRC_reset 0x0
+
+// reg - tsu.LEARN.PAIR_TERM[]
+#define TSU__LEARN__PAIR_TERMX__FIRST_bm 0xf
+#define TSU__LEARN__PAIR_TERMX__FIRST_bp 0
+#define TSU__LEARN__PAIR_TERMX__FIRST_bw 4
+#define TSU__LEARN__PAIR_TERMX__FIRST_reset 0x0
+#define TSU__LEARN__PAIR_TERMX__SECOND_bm 0xf0
+#define TSU__LEARN__PAIR_TERMX__SECOND_bp 4
+#define TSU__LEARN__PAIR_TERMX__SECOND_bw 4
+#define TSU__LEARN__PAIR_TERMX__SECOND_reset 0x0
+#define TSU__LEARN__PAIR_TERMX__THIRD_bm 0xf00
+#define TSU__LEARN__PAIR_TERMX__THIRD_bp 8
+#define TSU__LEARN__PAIR_TERMX__THIRD_bw 4
+#define TSU__LEARN__PAIR_TERMX__THIRD_reset 0x0
+
+// reg - tsu.LEARN.PAIR_RATE[]
+#define TSU__LEARN__PAIR_RATEX__RATE_bm 0xffffffff
+#define TSU__LEARN__PAIR_RATEX__RATE_bp 0
+#define TSU__LEARN__PAIR_RATEX__RATE_bw 32
+#define TSU__LEARN__PAIR_RATEX__RATE_reset 0x0
+
+// reg - tsu.LEARN.BIAS_TERM[]
+#define TSU__LEARN__BIAS_TERMX__FIRST_bm 0xf
+#define TSU__LEARN__BIAS_TERMX__FIRST_bp 0
+#define TSU__LEARN__BIAS_TERMX__FIRST_bw 4
+#define TSU__LEARN__BIAS_TERMX__FIRST_reset 0x0
+#define TSU__LEARN__BIAS_TERMX__SECOND_bm 0xf0
+#define TSU__LEARN__BIAS_TERMX__SECOND_bp 4
+#define TSU__LEARN__BIAS_TERMX__SECOND_bw 4
+#define TSU__LEARN__BIAS_TERMX__SECOND_reset 0x0
+#define TSU__LEARN__BIAS_TERMX__THIRD_bm 0xf00
+#define TSU__LEARN__BIAS_TERMX__THIRD_bp 8
+#define TSU__LEARN__BIAS_TERMX__THIRD_bw 4
+#define TSU__LEARN__BIAS_TERMX__THIRD_reset 0x0
+
+// reg - tsu.LEARN.BIAS_RATE[]
+#define TSU__LEARN__BIAS_RATEX__RATE_bm 0xffffffff
+#define TSU__LEARN__BIAS_RATEX__RATE_bp 0
+#define TSU__LEARN__BIAS_RATEX__RATE_bw 32
+#define TSU__LEARN__BIAS_RATEX__RATE_reset 0x0
+
+// regfile - tsu.LEARN
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t CTRL;
+    uint32_t GAIN;
+    uint64_t UPDATES;
+    uint32_t DECAY;
+    uint32_t NORM_DATA;
+    uint32_t NORM_FREE;
+    uint8_t RESERVED_1c_1f[0x4];
+    uint32_t CLIPPED;
+    uint32_t SATURATED;
+    uint32_t CHANGED;
+    uint32_t VERSION;
+    uint32_t SPIN_VERSION;
+    uint32_t SPIN_CRC;
+    uint32_t CORR_FIRST;
+    uint32_t CORR_VERSION;
+    uint32_t CORR_CRC;
+    uint8_t RESERVED_44_5f[0x1c];
+    uint32_t PAIR_TERM[8];
+    uint32_t PAIR_RATE[8];
+    uint32_t BIAS_TERM[8];
+    uint32_t BIAS_RATE[8];
+} tsu__LEARN_t;
+
+// reg - tsu.DMA.CTRL
+#define TSU__DMA__CTRL__CYCLE_bm 0x1
+#define TSU__DMA__CTRL__CYCLE_bp 0
+#define TSU__DMA__CTRL__CYCLE_bw 1
+#define TSU__DMA__CTRL__CYCLE_reset 0x0
+#define TSU__DMA__CTRL__STALL_bm 0x2
+#define TSU__DMA__CTRL__STALL_bp 1
+#define TSU__DMA__CTRL__STALL_bw 1
+#define TSU__DMA__CTRL__STALL_reset 0x0
+#define TSU__DMA__CTRL__RESET_bm 0x4
+#define TSU__DMA__CTRL__RESET_bp 2
+#define TSU__DMA__CTRL__RESET_bw 1
+#define TSU__DMA__CTRL__RESET_reset 0x0
+
+// reg - tsu.DMA.BASE
+#define TSU__DMA__BASE__WORD_bm 0xffffffff
+#define TSU__DMA__BASE__WORD_bp 0
+#define TSU__DMA__BASE__WORD_bw 32
+#define TSU__DMA__BASE__WORD_reset 0x0
+
+// reg - tsu.DMA.ENTRIES
+#define TSU__DMA__ENTRIES__ENTRIES_bm 0xffffffff
+#define TSU__DMA__ENTRIES__ENTRIES_bp 0
+#define TSU__DMA__ENTRIES__ENTRIES_bw 32
+#define TSU__DMA__ENTRIES__ENTRIES_reset 0x0
+
+// reg - tsu.DMA.HEAD
+#define TSU__DMA__HEAD__COUNT_bm 0xffffffff
+#define TSU__DMA__HEAD__COUNT_bp 0
+#define TSU__DMA__HEAD__COUNT_bw 32
+#define TSU__DMA__HEAD__COUNT_reset 0x0
+
+// reg - tsu.DMA.TAIL
+#define TSU__DMA__TAIL__COUNT_bm 0xffffffff
+#define TSU__DMA__TAIL__COUNT_bp 0
+#define TSU__DMA__TAIL__COUNT_bw 32
+#define TSU__DMA__TAIL__COUNT_reset 0x0
+
+// reg - tsu.DMA.UNDERRUNS
+#define TSU__DMA__UNDERRUNS__COUNT_bm 0xffffffff
+#define TSU__DMA__UNDERRUNS__COUNT_bp 0
+#define TSU__DMA__UNDERRUNS__COUNT_bw 32
+#define TSU__DMA__UNDERRUNS__COUNT_reset 0x0
+
+// reg - tsu.DMA.LOW
+#define TSU__DMA__LOW__ENTRIES_bm 0xffffffff
+#define TSU__DMA__LOW__ENTRIES_bp 0
+#define TSU__DMA__LOW__ENTRIES_bw 32
+#define TSU__DMA__LOW__ENTRIES_reset 0x0
+
+// reg - tsu.DMA.PLACE
+#define TSU__DMA__PLACE__INDEX_bm 0xffff
+#define TSU__DMA__PLACE__INDEX_bp 0
+#define TSU__DMA__PLACE__INDEX_bw 16
+#define TSU__DMA__PLACE__INDEX_reset 0x0
+
+// reg - tsu.DMA.PLANES[]
+#define TSU__DMA__PLANESX__PLANES_bm 0xffffffff
+#define TSU__DMA__PLANESX__PLANES_bp 0
+#define TSU__DMA__PLANESX__PLANES_bw 32
+#define TSU__DMA__PLANESX__PLANES_reset 0x0
+
+// regfile - tsu.DMA
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t CTRL;
+    uint32_t BASE;
+    uint32_t ENTRIES;
+    uint32_t HEAD;
+    uint32_t TAIL;
+    uint32_t UNDERRUNS;
+    uint32_t LOW;
+    uint32_t PLACE;
+    uint32_t PLANES[8];
+} tsu__DMA_t;
+
+// reg - tsu.TEMPERING.LADDERS
+#define TSU__TEMPERING__LADDERS__COUNT_bm 0xffff
+#define TSU__TEMPERING__LADDERS__COUNT_bp 0
+#define TSU__TEMPERING__LADDERS__COUNT_bw 16
+#define TSU__TEMPERING__LADDERS__COUNT_reset 0x0
+
+// reg - tsu.TEMPERING.RUNGS
+#define TSU__TEMPERING__RUNGS__COUNT_bm 0xffff
+#define TSU__TEMPERING__RUNGS__COUNT_bp 0
+#define TSU__TEMPERING__RUNGS__COUNT_bw 16
+#define TSU__TEMPERING__RUNGS__COUNT_reset 0x0
+
+// reg - tsu.TEMPERING.SWAPS
+#define TSU__TEMPERING__SWAPS__COUNT_bm 0xffffffffffffffff
+#define TSU__TEMPERING__SWAPS__COUNT_bp 0
+#define TSU__TEMPERING__SWAPS__COUNT_bw 64
+#define TSU__TEMPERING__SWAPS__COUNT_reset 0x0
+
+// regfile - tsu.TEMPERING
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t LADDERS;
+    uint32_t RUNGS;
+    uint64_t SWAPS;
+} tsu__TEMPERING_t;
 
 // mem - tsu.PROGRAM
 typedef struct __attribute__ ((__packed__)) {
@@ -723,18 +1096,63 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t mem[16777216];
 } tsu__ADC_TRIM_t;
 
+// mem - tsu.TEMP_TABLE
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__TEMP_TABLE_t;
+
+// mem - tsu.LEARN_PAIR
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__LEARN_PAIR_t;
+
+// mem - tsu.LEARN_BIAS
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__LEARN_BIAS_t;
+
+// mem - tsu.FREEZE_PAIR
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__FREEZE_PAIR_t;
+
+// mem - tsu.FREEZE_BIAS
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__FREEZE_BIAS_t;
+
+// mem - tsu.HOSTMEM
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__HOSTMEM_t;
+
+// mem - tsu.LADDER
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__LADDER_t;
+
+// mem - tsu.SWAP_COUNT
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__SWAP_COUNT_t;
+
+// mem - tsu.SOFT
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__SOFT_t;
+
 // addrmap - tsu
 typedef struct __attribute__ ((__packed__)) {
     tsu__SYS_t SYS;
     uint8_t RESERVED_20_ff[0xe0];
     tsu__CAP_t CAP;
-    uint8_t RESERVED_190_1ff[0x70];
+    uint8_t RESERVED_1a4_1ff[0x5c];
     tsu__IRQ_t IRQ;
     uint8_t RESERVED_20c_2ff[0xf4];
     tsu__SEQ_t SEQ;
     uint8_t RESERVED_310_3ff[0xf0];
     tsu__TEMP_t TEMP;
-    uint8_t RESERVED_408_4ff[0xf8];
+    uint8_t RESERVED_428_4ff[0xd8];
     tsu__FABRIC_t FABRIC;
     uint8_t RESERVED_540_5ff[0xc0];
     tsu__CORR_t CORR;
@@ -742,7 +1160,13 @@ typedef struct __attribute__ ((__packed__)) {
     tsu__ADC_t ADC;
     uint8_t RESERVED_714_7ff[0xec];
     tsu__MON_t MON;
-    uint8_t RESERVED_838_3ffffff[0x3fff7c8];
+    uint8_t RESERVED_840_8ff[0xc0];
+    tsu__LEARN_t LEARN;
+    uint8_t RESERVED_9e0_9ff[0x20];
+    tsu__DMA_t DMA;
+    uint8_t RESERVED_a40_aff[0xc0];
+    tsu__TEMPERING_t TEMPERING;
+    uint8_t RESERVED_b10_3ffffff[0x3fff4f0];
     tsu__PROGRAM_t PROGRAM;
     tsu__COUPLING_t COUPLING;
     tsu__BIAS_t BIAS;
@@ -761,10 +1185,19 @@ typedef struct __attribute__ ((__packed__)) {
     tsu__PIN_t PIN;
     tsu__ADC_DATA_t ADC_DATA;
     tsu__ADC_TRIM_t ADC_TRIM;
+    tsu__TEMP_TABLE_t TEMP_TABLE;
+    tsu__LEARN_PAIR_t LEARN_PAIR;
+    tsu__LEARN_BIAS_t LEARN_BIAS;
+    tsu__FREEZE_PAIR_t FREEZE_PAIR;
+    tsu__FREEZE_BIAS_t FREEZE_BIAS;
+    tsu__HOSTMEM_t HOSTMEM;
+    tsu__LADDER_t LADDER;
+    tsu__SWAP_COUNT_t SWAP_COUNT;
+    tsu__SOFT_t SOFT;
 } tsu_t;
 
 
-static_assert(sizeof(tsu_t) == 0x4c000000, "Packing error");
+static_assert(sizeof(tsu_t) == 0x70000000, "Packing error");
 
 #ifdef __cplusplus
 }

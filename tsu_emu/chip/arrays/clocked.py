@@ -22,11 +22,13 @@ from tsu_emu.topology import Topology
 
 
 class Fields(NamedTuple):
-    """Fields of clocked p-bits in grid units: doubled (couplers,), bias (cells,), base (cells,), int32; `die.place_fields`."""
+    """Fields of clocked p-bits in grid units: doubled (couplers,), bias (cells,), base (cells,), int32; `die.place_fields`; soft
+    (blocks, cells, 64), `pbit.place_soft`."""
 
     doubled: NDArray[np.int32]
     bias: NDArray[np.int32]
     base: NDArray[np.int32]
+    soft: NDArray[np.int32]
 
 
 class Clocked:
@@ -41,8 +43,8 @@ class Clocked:
 
     def place(self, J: Floats, h: Floats, alpha: Floats, delta: Floats) -> None:
         """Everything to the grid."""
-        place_fields(self._die, self._scales, self._topology.row, alpha, delta, J, h, *self._fields)
-        silence(self._topology.row, self._floating, *self._fields)
+        place_fields(self._die, self._scales, self._topology.row, alpha, delta, J, h, *self._fields[:3])
+        silence(self._topology.row, self._floating, *self._fields[:3])
 
     def take(self) -> None:
         """Nothing: the compiled loop takes its inputs itself."""
@@ -96,7 +98,8 @@ class Sourced(Clocked):
     def live(self, first: int, count: int) -> None:
         """So many sweeps."""
         s, t = self._state, self._topology
-        net, code = (t.order, t.row, t.source), (self._fields.doubled, self._fields.base)
+        soft = self._fields.soft if s.time[S.SOFT] & S.SOFT_ON else self._fields.soft[:0]
+        net, code = (t.order, t.row, t.source), (self._fields.doubled, self._fields.base, soft)
         bank = (s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.slope)
         phases = scan_phases(s, t, first, count, self._scan_key)
         if s.lfsr.size:

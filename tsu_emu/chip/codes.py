@@ -1,0 +1,31 @@
+"""Codes of the coupling and bias DACs as they change: outputs, settling, energy and the weight version follow."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_emu import state as S
+from tsu_emu.chip.machine import Plant
+from tsu_emu.chip.parameters import Parameters
+from tsu_emu.digital import words as W
+
+
+class Codes:
+    """What follows from new codes, whoever wrote them."""
+
+    def __init__(self, plant: Plant, state: S.ChipState, parameters: Parameters) -> None:
+        self._plant, self._state, self._parameters = plant, state, parameters
+
+    def written(self, bank: int, first: int, before: NDArray[np.int16], writes: int) -> None:
+        """Codes first .. first + n - 1 of a bank are new at NOW; before : (n,), what they were; writes : that cost energy."""
+        self._state.core["counts"][0, S.WRITES] += writes
+        self._parameters.written(bank, first, before)
+        settled_at = int(self._state.time[S.NOW] + self._plant.timing["settle"][0])
+        self._state.time[S.SETTLED_AT] = settled_at
+        self._state.events[S.EVENT_SETTLED] = settled_at
+        self._state.registers[W.FABRIC_STATUS] &= ~np.uint32(W.SETTLED)
+
+    def new_version(self) -> None:
+        """LEARN.VERSION rises."""
+        self._state.registers[W.VERSION] += np.uint32(1)
