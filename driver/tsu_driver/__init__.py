@@ -11,17 +11,23 @@ from tsu_contract.capabilities import Capabilities
 from tsu_contract.program import Instruction, Opcode
 from tsu_contract.wire import Interrupt
 from tsu_driver._version import __version__
-from tsu_driver.batch import Batch, Outcome, Ticket
+from tsu_driver.accumulators import Weights
+from tsu_driver.batch import Batch, Outcome
 from tsu_driver.converters import Capture
 from tsu_driver.correlator import Correlations
 from tsu_driver.couplings import Programmed, Quantised, quantise
 from tsu_driver.device import Chip
 from tsu_driver.energy import Energy
-from tsu_driver.errors import ChipFault, HostError, LinkError, LinkTimeout, TsuError
+from tsu_driver.errors import ChipFault, HostError, LinkError, LinkTimeout, StaleSamples, TsuError
+from tsu_driver.learning import LearningStatus, LoadedRule
 from tsu_driver.links import Link, ZmqLink
 from tsu_driver.opening import open
+from tsu_driver.rules import Term, UpdateRule
 from tsu_driver.runner import RunResult
 from tsu_driver.schedules import Linear, Logarithmic, Schedule, Table
+from tsu_driver.streaming import Stream
+from tsu_driver.tempering import SwapStatistics
+from tsu_driver.tickets import Ticket
 from tsu_driver.topology import Topology
 
 __all__ = [
@@ -35,10 +41,12 @@ __all__ = [
     "HostError",
     "Instruction",
     "Interrupt",
+    "LearningStatus",
     "Linear",
     "Link",
     "LinkError",
     "LinkTimeout",
+    "LoadedRule",
     "Logarithmic",
     "Opcode",
     "Outcome",
@@ -46,10 +54,16 @@ __all__ = [
     "Quantised",
     "RunResult",
     "Schedule",
+    "StaleSamples",
+    "Stream",
+    "SwapStatistics",
     "Table",
+    "Term",
     "Ticket",
     "Topology",
     "TsuError",
+    "UpdateRule",
+    "Weights",
     "ZmqLink",
     "__version__",
     "open",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tsu_contract.operations import RECORD, TIME_MAX, Op
-from tsu_contract.registers import Field
+from tsu_contract.program import Opcode
 from tsu_contract.wire import Frame, Interrupt, Reply
 from tsu_driver.errors import HostError, error_of
 from tsu_driver.names import (
@@ -26,12 +25,14 @@ from tsu_driver.names import (
     word,
 )
 from tsu_driver.session import Exchange, Session
-from tsu_driver.windows import Layouts, Span, payload, span
-
-T = TypeVar("T")
+from tsu_driver.tickets import NO_BLOCK, FieldTicket, Ticket, WideTicket, WindowTicket, WordTicket
+from tsu_driver.windows import Layouts, payload, span
 
 _READ, _WRITE, _RMW, _WAIT = int(Op.READ), int(Op.WRITE), int(Op.RMW), int(Op.WAIT)
 _FIRST_WORD: dict[str, int] = {}
+
+Before = Callable[[set[str], frozenset[Opcode] | None], None]
+"""Told, before a batch goes out, what registers and windows it writes, and the opcodes of the program that it starts."""
 
 
 @dataclass(frozen=True)
@@ -56,78 +57,6 @@ class Outcome:
         return self.t_end - self.t_start
 
 
-NO_BLOCK = -1
-"""Slot of a window that this chip has no elements of."""
-
-
-class Ticket(ABC, Generic[T]):
-    """The promise of a value; `value` holds once the batch has been executed, HostError before."""
-
-    __slots__ = ("_batch", "_slot")
-
-    def __init__(self, batch: Batch, slot: int) -> None:
-        self._batch = batch
-        self._slot = slot
-
-    @property
-    @abstractmethod
-    def value(self) -> T:
-        """What the operation read."""
-
-
-class WordTicket(Ticket[int]):
-    """A 32-bit word."""
-
-    __slots__ = ()
-
-    @property
-    def value(self) -> int:
-        """The word, 0 .. 2^32 - 1."""
-        return self._batch._value(self._slot)
-
-
-class WideTicket(Ticket[int]):
-    """A 64-bit counter, read low word first."""
-
-    __slots__ = ()
-
-    @property
-    def value(self) -> int:
-        """The counter, 0 .. 2^64 - 1."""
-        return self._batch._value(self._slot) | self._batch._value(self._slot + 1) << 32
-
-
-class FieldTicket(Ticket[int]):
-    """A field of a register."""
-
-    __slots__ = ("_field", "_source")
-
-    def __init__(self, batch: Batch, source: Ticket[int], fld: Field) -> None:
-        super().__init__(batch, source._slot)
-        self._source = source
-        self._field = fld
-
-    @property
-    def value(self) -> int:
-        """The field, shifted down."""
-        return self._field.get(self._source.value)
-
-
-class WindowTicket(Ticket[NDArray[Any]]):
-    """Elements of a window."""
-
-    __slots__ = ("_span",)
-
-    def __init__(self, batch: Batch, slot: int, where: Span) -> None:
-        super().__init__(batch, slot)
-        self._span = where
-
-    @property
-    def value(self) -> NDArray[Any]:
-        """(count,) array of the window's type, or the window's shape if all of it was read; read-only."""
-        return self._span.decode(b"" if self._slot == NO_BLOCK else self._batch._block(self._slot))
-
-
 class Batch:
     """Operations in order. Nothing happens before `execute`, which may be called again for the same operations.
 
@@ -137,10 +66,11 @@ class Batch:
     outcome : what the last execution came to, also if it failed; None before
     """
 
-    def __init__(self, session: Session, layouts: Layouts | None, before: Callable[[set[str]], None] | None = None) -> None:
+    def __init__(self, session: Session, layouts: Layouts | None, before: Before | None = None) -> None:
         self._session = session
         self._layouts = layouts
         self._before = before
+        self._opcodes: frozenset[Opcode] | None = None
         self._words: list[int] = []
         self._payloads: list[memoryview] = []
         self._written: set[str] = set()
@@ -247,6 +177,10 @@ class Batch:
         """Issue nothing before every posted write has taken effect."""
         self._words += (int(Op.FENCE), 0, 0)
 
+    def announce(self, opcodes: frozenset[Opcode]) -> None:
+        """Say what instructions the program has that this batch starts; else it counts as one that may hold any."""
+        self._opcodes = opcodes
+
     def execute(self) -> Outcome:
         """Send the batch, await its reply and fill the tickets.
 
@@ -264,7 +198,7 @@ class Batch:
         if self._exchange is None:
             self._check()
             if self._before is not None:
-                self._before(self._written)
+                self._before(self._written, self._opcodes)
             records = np.array(self._words, "<u8").view(RECORD)
             self._exchange = self._session.start(records, tuple(self._payloads))
         reply = self._session.finish(self._exchange)

@@ -14,7 +14,7 @@ from tsu_driver.bus import Bus
 from tsu_driver.errors import HostError
 from tsu_driver.kinds import has_spins, has_values, value_range
 from tsu_driver.planes import Planes, plane_numbers
-from tsu_driver.topology import cell_indices
+from tsu_driver.topology import distinct_cells
 
 MASK, VALUE, PIN = "CLAMP_MASK", "CLAMP_VALUE", "PIN"
 
@@ -31,7 +31,7 @@ class Clamps:
 
     def set(self, cells: ArrayLike, values: ArrayLike, planes: Planes | None) -> None:
         """Pin `cells` to `values` in `planes` (None: all)."""
-        numbers, rows = self._cells(cells), self._planes(planes)
+        numbers, rows = distinct_cells(cells, self._bus.capabilities.cells), self._planes(planes)
         pinned = _pins(values, (len(rows), len(numbers)), self._bus.capabilities)
         mask, value = (np.copy(window) for window in self._windows())
         where = (slice(None), numbers) if planes is None else np.ix_(rows, numbers)
@@ -47,8 +47,15 @@ class Clamps:
         if cells is None:
             mask[rows] = False
         else:
-            mask[np.ix_(rows, self._cells(cells))] = False
+            mask[np.ix_(rows, distinct_cells(cells, self._bus.capabilities.cells))] = False
         self._write(rows, mask, value, with_value=False)
+
+    def only(self, cells: NDArray[np.int64], planes: NDArray[np.int64]) -> None:
+        """Clamp these cells of these planes, and no others of them, to what they were clamped to last."""
+        mask, value = (np.copy(window) for window in self._windows())
+        mask[planes] = False
+        mask[np.ix_(planes, cells)] = True
+        self._write(planes, mask, value, with_value=False)
 
     def _write(
         self,
@@ -72,31 +79,20 @@ class Clamps:
             start, end = first * value.shape[1], (last + 1) * value.shape[1]
             batch.write_window(PIN, value.reshape(-1)[start - start % 2 : end + end % 2], start - start % 2)
         batch.execute()
-        self._bus.shadow |= {MASK: mask, self._values: value}
+        self._bus.remember({MASK: mask, self._values: value})
 
     def _windows(self) -> tuple[NDArray[np.bool_], NDArray[Any]]:
         """Mask and value, (planes, cells) each, from the chip unless the host knows them."""
-        shadow, names = self._bus.shadow, (MASK, self._values)
-        if any(name not in shadow for name in names):
+        names = (MASK, self._values)
+        known = {name: self._bus.shadow[name] for name in names if name in self._bus.shadow}
+        if len(known) < len(names):
             batch = self._bus.batch()
-            tickets = [batch.read_window(name) for name in names]
+            tickets = {name: batch.read_window(name) for name in names}
             batch.execute()
-            for name, ticket in zip(names, tickets, strict=True):
-                packed = name != PIN
-                shadow[name] = unpack_spins(ticket.value, self._bus.capabilities.cells) > 0 if packed else ticket.value
-        return shadow[MASK], shadow[self._values]
-
-    def _cells(self, cells: ArrayLike) -> NDArray[np.int64]:
-        total = self._bus.capabilities.cells
-        numbers = cell_indices(cells, total)
-        if numbers.ndim != 1:
-            raise HostError(f"cells are a list of numbers; got an array of shape {numbers.shape}")
-        seen = np.zeros(total, bool)
-        seen[numbers] = True
-        if int(seen.sum()) != len(numbers):
-            counts = np.bincount(numbers, minlength=total)
-            raise HostError(f"cell {int(np.argmax(counts > 1))} is named twice")
-        return numbers
+            cells = self._bus.capabilities.cells
+            known = {n: t.value if n == PIN else unpack_spins(t.value, cells) > 0 for n, t in tickets.items()}
+            self._bus.remember(known)
+        return known[MASK], known[self._values]
 
     def _planes(self, planes: Planes | None) -> NDArray[np.int64]:
         total = self._bus.capabilities.planes

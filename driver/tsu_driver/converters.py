@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsu_contract.capabilities import RANGE_SCALE, TRIM_CODES, Capabilities
 from tsu_contract.program import Instruction, Opcode
-from tsu_driver.batch import Batch, Ticket
+from tsu_driver.batch import Batch
 from tsu_driver.bus import Bus
 from tsu_driver.errors import HostError
 from tsu_driver.names import integer
-from tsu_driver.runner import CTRL, PERIOD, Runner
+from tsu_driver.programs import PERIOD
+from tsu_driver.runner import CTRL, Runner
+from tsu_driver.tickets import Ticket
 
 SOURCES = {
     "cell": "CELL",

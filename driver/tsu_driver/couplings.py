@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +15,19 @@ from tsu_driver.energy import Meter
 from tsu_driver.errors import HostError
 from tsu_driver.kinds import name_of, require, terms_of
 from tsu_driver.topology import Topology, cell_indices
+from tsu_driver.versions import remember_codes
 
 
 @dataclass(frozen=True)
 class Quantised:
     """Values as codes.
 
-    codes : int16, shape of the values
+    codes : int16 (int32 of more than 16 bits), shape of the values
     clipped : how many values lay outside the code range
     residual_lsb, residual_rms_lsb : greatest and root-mean-square rounding error of the others, in LSB; 0 if none
     """
 
-    codes: NDArray[np.int16]
+    codes: NDArray[Any]
     clipped: int
     residual_lsb: float
     residual_rms_lsb: float
@@ -33,7 +35,7 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Programmed:
-    """What `program_couplings` wrote; the residuals cover couplings and biases together.
+    """What `program_couplings` or `set_weights` wrote; the residuals cover couplings and biases together.
 
     coupling_codes : (couplers,) int16
     bias_codes : (cells,) int16, or (cells, terms)
@@ -68,7 +70,7 @@ def quantise(values: ArrayLike, lsb: float, bits: int) -> Quantised:
         clipped = int(np.count_nonzero((steps < low) | (steps > high)))
         np.clip(steps, low, high, out=steps)
     rounded = np.rint(steps)
-    codes = rounded.astype(np.int16).reshape(np.shape(values))
+    codes = rounded.astype(np.int16 if bits <= 16 else np.int32).reshape(np.shape(values))
     kept = steps.size - clipped
     if not kept:
         return Quantised(codes, clipped, 0.0, 0.0)
@@ -190,13 +192,24 @@ def program(bus: Bus, topology: Topology, problem: Any, h: ArrayLike | None) -> 
     """Quantise a problem, write all codes, wait until the DACs have settled."""
     couplings = quantise_couplings(bus, coupling_values(topology, problem))
     biases = quantise_biases(bus, bias_values(topology.cells, terms_of(bus.capabilities), h))
+    return write(bus, couplings, biases, {})
+
+
+def write(bus: Bus, couplings: Quantised, biases: Quantised, before: Mapping[str, NDArray[Any]]) -> Programmed:
+    """Write all codes and wait until the DACs have settled, in one message.
+
+    before : windows that are written first, by name
+    """
     batch = bus.batch()
     meter = Meter(batch)
+    for name, array in before.items():
+        batch.write_window(name, array)
     batch.write_window("COUPLING", couplings.codes)
     batch.write_window("BIAS", biases.codes.reshape(-1))
     batch.wait_field("FABRIC.STATUS.SETTLED", 1, max_cycles=bus.capabilities.settle_cycles + 1)
     meter.stop(batch)
     outcome = batch.execute()
+    remember_codes(bus, couplings.codes, biases.codes)
     kept = [q.codes.size - q.clipped for q in (couplings, biases)]
     square = kept[0] * couplings.residual_rms_lsb**2 + kept[1] * biases.residual_rms_lsb**2
     return Programmed(

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tsu_contract.capabilities import LSB_SCALE
 from tsu_contract.program import Instruction, Opcode
 from tsu_driver import correlator, couplings, sampling
-from tsu_driver.batch import Outcome
-from tsu_driver.clamps import Clamps
-from tsu_driver.connection import Connection
 from tsu_driver.converters import Capture, Converters
+from tsu_driver.cooling import end_schedule, set_temperature, temperature_scale
 from tsu_driver.correlator import Correlations
 from tsu_driver.couplings import Programmed, Quantised
 from tsu_driver.energy import Energy, read_energy
+from tsu_driver.engines import Engines
 from tsu_driver.links import Link
 from tsu_driver.names import integer
 from tsu_driver.planes import ENABLE, Planes, enable, planes_in, set_multipliers, set_scan_order
-from tsu_driver.runner import Runner, RunResult, schedule_programs
-from tsu_driver.schedules import Schedule, temperature_codes
+from tsu_driver.programs import schedule_programs
+from tsu_driver.runner import RunResult
+from tsu_driver.schedules import Schedule
 
 SENSOR_STEPS = 64
 """Steps of TEMP.SENSOR in a kelvin."""
 
 
-class Chip(Connection):
+class Chip(Engines):
     """A thermodynamic sampling unit: cells of one kind, in planes that share couplings and biases.
 
     Made by `tsu_driver.open`; a context manager. Not for several threads, and for one host at a time: what was written
@@ -38,8 +37,6 @@ class Chip(Connection):
     def __init__(self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None) -> None:
         """As `Connection`."""
         super().__init__(link, timeout_s=timeout_s, closed=closed)
-        self._runner = Runner(self._bus)
-        self._clamps = Clamps(self._bus)
         self._converters = Converters(self._bus, self._runner)
 
     # The problem
@@ -52,6 +49,7 @@ class Chip(Connection):
         h : (cells,) biases or, if a cell has several `terms`, (cells, terms); None for 0
         Values beyond the code range are clipped and counted; the others are rounded to the nearest code, half to even.
         HostError names a value that is not finite, on the diagonal, named twice in an edge list, or without a coupler.
+        The learning engine's accumulators stay as they are, and its next update writes codes of its own: `set_weights` sets both.
         """
         return couplings.program(self._bus, self.topology, J, h)
 
@@ -91,11 +89,11 @@ class Chip(Connection):
     # Temperature and planes
 
     def set_temperature(self, temperature: float) -> float:
-        """Set T to the nearest code; returns the T of that code. HostError names the range if T is outside."""
-        lsb = self.capabilities.temp_lsb * LSB_SCALE
-        code = int(temperature_codes(np.array([temperature], np.float64), lsb, self._temperature_code_max)[0])
-        self.write_register("TEMP.TDAC", CODE=code)
-        return code * lsb
+        """Set T to the nearest code; returns the T of that code. HostError names the range if T is outside.
+
+        A schedule that `schedule` began ends with it.
+        """
+        return set_temperature(self._bus, temperature)
 
     def enable_planes(self, planes: Planes) -> None:
         """Enable these planes (numbers, or the first n) and no others; the others keep their spins."""
@@ -122,13 +120,15 @@ class Chip(Connection):
 
     def run(self, sweeps: int) -> RunResult:
         """Do so many sweeps in all enabled planes."""
-        return self.execute_program([Instruction(Opcode.RUN, integer(sweeps, "sweeps"))])
+        return self._runner.execute([Instruction(Opcode.RUN, integer(sweeps, "sweeps"))])
 
     def anneal(self, schedule: Schedule) -> RunResult:
-        """Run a schedule; the temperature stays where it ends. It takes several programs if program memory is small."""
-        lsb = self.capabilities.temp_lsb * LSB_SCALE
-        steps = schedule.steps(lsb, self._temperature_code_max)
-        programs = schedule_programs(steps, self.capabilities.program_words)
+        """Run a schedule; the temperature stays where it ends. It takes several programs if program memory is small.
+
+        A schedule that `schedule` began ends with it.
+        """
+        programs = schedule_programs(schedule.steps(*temperature_scale(self._bus)), self.capabilities.program_words)
+        end_schedule(self._bus)
         results = [self._runner.execute(program) for program in programs]
         cycles = sum(r.cycles for r in results)
         return RunResult(
@@ -139,36 +139,28 @@ class Chip(Connection):
             sum(r.physical_s for r in results),
         )
 
-    def read(self) -> NDArray[Any]:
+    def read(self, stale_ok: bool = False) -> NDArray[Any]:
         """(planes, cells) of all planes as they are now: int8 spins, -1 or +1; uint8 states of pdits; float64 values of analog
-        cells, NaN in planes that are not enabled, for a scan converts enabled planes alone."""
-        return sampling.read_cells(self._bus, self._runner, sampling.view_of(self.capabilities))
+        cells, NaN in planes that are not enabled, for a scan converts enabled planes alone.
 
-    def read_states(self) -> NDArray[np.uint8]:
-        """(planes, cells) states of pdits or modes of mixture cells as they are now; HostError for other kinds."""
-        return sampling.read_cells(self._bus, self._runner, sampling.state_view(self.capabilities))
+        StaleSamples if weights were written after the last sweep, so that spins or states are not samples of them, unless
+        stale_ok; those of power-on may be read until this session writes weights. Analog values are not checked.
+        """
+        return sampling.read_cells(self._bus, self._runner, sampling.view_of(self.capabilities), stale_ok)
 
-    def sample(self, n: int, every: int = 1, burn: int = 0) -> NDArray[Any]:
+    def read_states(self, stale_ok: bool = False) -> NDArray[np.uint8]:
+        """(planes, cells) states of pdits or modes of mixture cells as they are now; HostError for other kinds.
+
+        StaleSamples as in `read`.
+        """
+        return sampling.read_cells(self._bus, self._runner, sampling.state_view(self.capabilities), stale_ok)
+
+    def sample(self, n: int, every: int = 1, burn: int = 0, stale_ok: bool = False) -> NDArray[Any]:
         """(n, enabled planes, cells), typed as in `read`: after `burn` sweeps, n times `every` sweeps (ticks) and a look.
 
-        Only enabled planes are in the result, in ascending order.
+        Only enabled planes are in the result, in ascending order. With neither `every` nor `burn` StaleSamples as in `read`.
         """
-        return sampling.sample(self._bus, self._runner, sampling.view_of(self.capabilities), n, every, burn)
-
-    def execute_program(self, program: Iterable[Instruction]) -> RunResult:
-        """Load a sequencer program, start it, wait until it has halted. A HALT is added if it does not end with one.
-
-        ChipFault names the instruction if it faults.
-        """
-        return self._runner.execute(program)
-
-    def start(self, program: Iterable[Instruction]) -> None:
-        """As `execute_program`, but do not wait: `wait_halted` does."""
-        self._runner.start(program)
-
-    def wait_halted(self, max_cycles: int | None = None) -> Outcome:
-        """Wait until the program that was started has halted; by default as long as it may take."""
-        return self._runner.finish(max_cycles)
+        return sampling.sample(self._bus, self._runner, sampling.view_of(self.capabilities), n, every, burn, stale_ok)
 
     # Converters
 
@@ -224,10 +216,11 @@ class Chip(Connection):
         """
         correlator.configure(self._bus, data_planes, free_planes, tau_data, tau_free, period)
 
-    def correlations(self) -> Correlations:
-        """Latch the accumulators and read them as averages."""
-        return correlator.read(self._bus)
+    def correlations(self, stale_ok: bool = False, same_weights: bool = False) -> Correlations:
+        """Latch the accumulators and read them as averages.
 
-    @property
-    def _temperature_code_max(self) -> int:
-        return (1 << self.capabilities.temp_bits) - 1
+        StaleSamples if the host wrote weights after the last of the updates, unless stale_ok. The averages of a program that
+        learns are of many versions of the weights, as `versions` tells; with same_weights, StaleSamples unless all updates had
+        the weights that the chip holds.
+        """
+        return correlator.read(self._bus, stale_ok, same_weights)

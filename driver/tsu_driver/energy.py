@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tsu_driver.batch import Batch, Ticket
+from tsu_contract.capabilities import ENERGY_PARTS
+from tsu_driver.batch import Batch
 from tsu_driver.bus import Bus
+from tsu_driver.tickets import Ticket
 
 FEMTO = 1e-15
 COUNT = 1 << 64
 """MON's counters are modulo this."""
-
-PARTS = ("UPDATE", "READ", "WRITE", "ADC", "STANDBY")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Energy:
 
     total_j : sum of the others
     update_j : updates of cells (of continuous cells: ticks); read_j : cells latched by STROBE
-    write_j : coupling and bias codes written; adc_j : conversions; standby_j : standby power times chip time
+    write_j : coupling and bias codes written; adc_j : conversions; learn_j : updates of the learning engine's accumulators
+    standby_j : standby power times chip time
     """
 
     total_j: float
@@ -29,16 +30,18 @@ class Energy:
     read_j: float
     write_j: float
     adc_j: float
+    learn_j: float
     standby_j: float
 
 
 def read_energy(bus: Bus) -> Energy:
     """The ledger now, in one message."""
     batch = bus.batch()
-    tickets = [batch.read(f"MON.ENERGY_{part}") for part in PARTS]
+    tickets = [batch.read(f"MON.ENERGY_{part}") for part in ENERGY_PARTS]
     batch.execute()
     spent = [t.value for t in tickets]
-    return Energy(sum(spent) * FEMTO, *(n * FEMTO for n in spent))
+    joules = {f"{part.lower()}_j": n * FEMTO for part, n in zip(ENERGY_PARTS, spent, strict=True)}
+    return Energy(total_j=sum(spent) * FEMTO, **joules)
 
 
 class Meter:

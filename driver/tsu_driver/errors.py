@@ -42,6 +42,18 @@ class HostError(TsuError):
     """The host asked for something that does not exist or is not allowed. Nothing of the batch was carried out."""
 
 
+class StaleSamples(HostError):
+    """Samples were drawn under other weights than the chip holds now. Unlike other HostErrors, it comes after the look.
+
+    drawn, held : weight versions of the samples and of the chip, as LEARN.VERSION counts them
+    """
+
+    def __init__(self, message: str, *, drawn: int, held: int) -> None:
+        super().__init__(message)
+        self.drawn = drawn
+        self.held = held
+
+
 class ChipFault(TsuError):
     """The chip refused, faulted or did not get there in time.
 

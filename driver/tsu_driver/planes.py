@@ -15,7 +15,7 @@ from tsu_driver.errors import HostError
 Planes = int | Iterable[int]
 """Planes by number, or the first n of them."""
 
-ENABLE = "FABRIC.PLANE_ENABLE"
+ENABLE, TEMPERATURES = "FABRIC.PLANE_ENABLE", "PLANE_TEMP"
 UNIT = 4096
 """PLANE_TEMP code of the multiplier 1."""
 CODE_MAX = 0xFFFF
@@ -59,7 +59,9 @@ def planes_in(bus: Bus, name: str) -> NDArray[np.int64]:
         tickets = [batch.read(name, k) for k in range((bus.capabilities.planes + 31) // 32)]
         batch.execute()
         bits = [tickets[p // 32].value >> p % 32 & 1 for p in range(bus.capabilities.planes)]
-        bus.shadow[name] = np.flatnonzero(bits)
+        found = np.flatnonzero(bits)
+        bus.remember({name: found})
+        return found
     known: NDArray[np.int64] = bus.shadow[name]
     return known
 
@@ -89,13 +91,20 @@ def set_multipliers(bus: Bus, multipliers: ArrayLike) -> NDArray[np.float64]:
     wanted = np.asarray(multipliers, np.float64)
     if wanted.shape not in ((), (total,)):
         raise HostError(f"multipliers of shape {wanted.shape}; one number or ({total},) is expected")
-    codes = np.broadcast_to(np.rint(wanted * UNIT), (total,))
+    codes = multiplier_codes(np.broadcast_to(wanted, (total,)), np.arange(total))
+    batch = bus.batch()
+    batch.write_window(TEMPERATURES, codes)
+    batch.execute()
+    bus.remember({TEMPERATURES: codes})
+    return codes / UNIT
+
+
+def multiplier_codes(multipliers: NDArray[np.float64], planes: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """(n,) codes of temperature multipliers of planes; HostError names one that cannot be set."""
+    codes = np.rint(multipliers * UNIT)
     good = (codes >= 1) & (codes <= CODE_MAX)
     if not good.all():
         at = int(np.argmin(good))
-        bad = np.broadcast_to(wanted, (total,))[at]
-        raise HostError(f"multiplier {bad:g} of plane {at} cannot be set; {1 / UNIT:g} .. {CODE_MAX / UNIT:g} can")
-    batch = bus.batch()
-    batch.write_window("PLANE_TEMP", codes.astype("<u2"))
-    batch.execute()
-    return codes / UNIT
+        reach = f"{1 / UNIT:g} .. {CODE_MAX / UNIT:g} can"
+        raise HostError(f"multiplier {multipliers[at]:g} of plane {planes[at]} cannot be set; {reach}")
+    return codes.astype(np.uint16)

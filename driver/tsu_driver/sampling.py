@@ -18,7 +18,9 @@ from tsu_driver.errors import HostError
 from tsu_driver.kinds import has_spins, has_states, has_values, require
 from tsu_driver.names import integer
 from tsu_driver.planes import ENABLE, planes_in
-from tsu_driver.runner import CONVERSION_WORK, UPDATES_PER_WAIT, Runner, add_start
+from tsu_driver.programs import CONVERSION_WORK, UPDATES_PER_WAIT
+from tsu_driver.runner import Runner, add_start
+from tsu_driver.versions import check_spins, spin_versions
 
 OPERATIONS_PER_SAMPLE = 4
 """Write PC, START, WAIT, fetch."""
@@ -58,21 +60,24 @@ def _latched(capabilities: Capabilities) -> View:
     return View(Opcode.STROBE, "STATE", cells, np.copy)
 
 
-def read_cells(bus: Bus, runner: Runner, view: View) -> NDArray[Any]:
-    """(planes, cells) as they are now; a plane that is not enabled is not converted: its values are NaN."""
+def read_cells(bus: Bus, runner: Runner, view: View, stale_ok: bool) -> NDArray[Any]:
+    """(planes, cells) as they are now; a plane that is not enabled is not converted: its values are NaN.
+
+    StaleSamples unless stale_ok if weights were written after the last sweep; of converted values nobody can tell.
+    """
     total = bus.capabilities.planes
     if view.opcode is Opcode.STROBE:
-        latched: NDArray[Any] = _chunk(bus, runner, view, 1, 0, np.arange(total))[0]
+        latched: NDArray[Any] = _chunk(bus, runner, view, 1, 0, np.arange(total), stale_ok)[0]
         return latched
     enabled = planes_in(bus, ENABLE)
     out = np.full((total, bus.capabilities.cells), np.nan)
     if len(enabled):
-        out[enabled] = _chunk(bus, runner, view, 1, 0, enabled)[0]
+        out[enabled] = _chunk(bus, runner, view, 1, 0, enabled, stale_ok)[0]
     return out
 
 
-def sample(bus: Bus, runner: Runner, view: View, n: int, every: int, burn: int) -> NDArray[Any]:
-    """(n, enabled planes, cells): `burn` sweeps, then n times `every` sweeps and a look."""
+def sample(bus: Bus, runner: Runner, view: View, n: int, every: int, burn: int, stale_ok: bool) -> NDArray[Any]:
+    """(n, enabled planes, cells): `burn` sweeps, then n times `every` sweeps and a look; stale_ok as in `read_cells`."""
     n, every, burn = integer(n, "n"), integer(every, "every"), integer(burn, "burn")
     if n < 0 or every < 0 or burn < 0:
         raise HostError(f"n = {n}, every = {every}, burn = {burn}; none of them may be negative")
@@ -85,7 +90,7 @@ def sample(bus: Bus, runner: Runner, view: View, n: int, every: int, burn: int) 
         nothing = view.decode(np.empty((0, view.row), bus.layouts[view.window].window.dtype))
         return nothing.reshape(n, len(planes), bus.capabilities.cells)
     chunk = _samples_per_message(bus, runner, view, every, planes)
-    parts = [_chunk(bus, runner, view, min(chunk, n - first), every, planes) for first in range(0, n, chunk)]
+    parts = [_chunk(bus, runner, view, min(chunk, n - first), every, planes, stale_ok) for first in range(0, n, chunk)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -107,24 +112,32 @@ def _elements(bus: Bus, view: View, planes: NDArray[np.int64]) -> int:
     return min(layout.size, -(-wanted // per_word) * per_word)
 
 
-def _chunk(bus: Bus, runner: Runner, view: View, n: int, every: int, planes: NDArray[np.int64]) -> NDArray[Any]:
-    """(n, len(planes), cells) in one message; two or more if even one sample takes long."""
+def _chunk(bus: Bus, runner: Runner, view: View, n: int, every: int, planes: NDArray[np.int64], stale_ok: bool) -> NDArray[Any]:
+    """(n, len(planes), cells) in one message; two or more if even one sample takes long. A sweep makes samples fresh."""
     sweeps = [Instruction(Opcode.RUN, every)] if every else []
     program = runner.prepare([*sweeps, Instruction(view.opcode)])
-    elements, tickets = _elements(bus, view, planes), []
+    elements, tickets, versions = _elements(bus, view, planes), [], []
+    checked = view.opcode is Opcode.STROBE and not every and not stale_ok
 
     def fetch(batch: Batch) -> None:
         tickets.append(batch.read_window(view.window, 0, elements))
+
+    def finish(batch: Batch) -> None:
+        fetch(batch)
+        if checked:
+            versions.append(spin_versions(batch))
 
     runner.check_idle()
     batch = bus.batch()
     runner.load(batch, program)
     for _ in range(n - 1):
         add_start(batch)
-        runner.add_wait(batch, program.bound)
+        runner.add_wait(batch, program)
         fetch(batch)
     add_start(batch)
-    runner.complete(batch, program, fetch)
+    runner.complete(batch, program, finish)
+    if checked:
+        check_spins(bus, versions[-1])
     last = int(planes[-1]) + 1
     held = [*tickets[: n - 1], tickets[-1]]
     scans = np.stack([t.value.reshape(-1)[: last * view.row].reshape(last, view.row) for t in held])

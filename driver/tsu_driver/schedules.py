@@ -40,7 +40,7 @@ class Linear:
 
     def steps(self, lsb: float, code_max: int) -> list[Step]:
         """As `Schedule.steps`."""
-        return _compile(self, _count(self.sweeps), lsb, code_max)
+        return _compile(self, count_of(self.sweeps), lsb, code_max)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Logarithmic:
 
     def steps(self, lsb: float, code_max: int) -> list[Step]:
         """As `Schedule.steps`."""
-        return _compile(self, _count(self.sweeps), lsb, code_max)
+        return _compile(self, count_of(self.sweeps), lsb, code_max)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Table:
         if not self.rows:
             raise HostError("the table of temperatures is empty")
         codes = temperature_codes(np.array([float(t) for t, _ in self.rows]), lsb, code_max)
-        return list(_merge((int(c), _count(n)) for c, (_, n) in zip(codes, self.rows, strict=True)))
+        return list(_merge((int(c), count_of(n)) for c, (_, n) in zip(codes, self.rows, strict=True)))
 
 
 def temperature_codes(temperatures: NDArray[np.float64], lsb: float, code_max: int) -> NDArray[np.int64]:
@@ -116,7 +116,7 @@ def _merge(steps: Iterable[Step]) -> Iterator[Step]:
     yield code, count
 
 
-def _count(sweeps: int) -> int:
+def count_of(sweeps: int) -> int:
     number = integer(sweeps, "sweeps")
     if not 1 <= number <= WORD_MAX:
         raise HostError(f"sweeps = {number} is not in 1 .. {WORD_MAX}")

@@ -96,3 +96,16 @@ def cell_indices(cells: ArrayLike, total: int) -> NDArray[np.int64]:
         at = int(np.argmax((out < 0) | (out >= total)))
         raise HostError(f"there is no cell {out.flat[at]} (entry {at}); the chip has cells 0 .. {total - 1}")
     return out.astype(np.int64, copy=False)
+
+
+def distinct_cells(cells: ArrayLike, total: int) -> NDArray[np.int64]:
+    """(k,) cell numbers; HostError names one that is no cell of the chip or is given twice."""
+    numbers = cell_indices(cells, total)
+    if numbers.ndim != 1:
+        raise HostError(f"cells are a list of numbers; got an array of shape {numbers.shape}")
+    seen = np.zeros(total, bool)
+    seen[numbers] = True
+    if int(seen.sum()) != len(numbers):
+        counts = np.bincount(numbers, minlength=total)
+        raise HostError(f"cell {int(np.argmax(counts > 1))} is named twice")
+    return numbers

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_contract.bits import pack_spins, unpack_spins
+from driver.fake_sequencer import FakeSequencer, written
+from tsu_contract.bits import unpack_spins
 from tsu_contract.capabilities import Capabilities
 from tsu_contract.errors import Code, Failure, ProtocolError, fail
 from tsu_contract.operations import Op
-from tsu_contract.program import Opcode, disassemble
 from tsu_contract.registers import MAP_HASH, MAP_HASH_WORD, REGISTERS, WINDOW_AT, WINDOW_STRIDE, WINDOWS, value_of
 from tsu_contract.wire import (
     Frame,
@@ -27,6 +27,7 @@ from tsu_contract.wire import (
     encode_request,
 )
 from tsu_driver.errors import LinkTimeout
+from tsu_driver.topology import Topology
 
 SIDE = 3
 LSB = 1 << 22
@@ -69,11 +70,16 @@ CAPABILITIES = Capabilities(
     range_coupling=0,
     range_bias=0,
     range_temp=0,
+    learn_bits=12,
+    learn_cycles=8,
+    swap_cycles=3,
+    hostmem_words=40,
+    table_entries=8,
 )
 FREE_TIME = 10
 """Cycles of any operation."""
-ENERGY_PER_SWEEP = 2_000_003
-"""fJ."""
+BOOTED = 3
+"""LEARN.VERSION when the boot firmware is done."""
 
 
 def neighbours() -> list[list[int]]:
@@ -86,7 +92,7 @@ def neighbours() -> list[list[int]]:
 
 
 class FakeChip:
-    """Registers by address and windows by name. Programs run at once; spins follow from the sweep number."""
+    """Registers by address and windows by name; spins follow from the sweep number."""
 
     def __init__(self, capabilities: Capabilities = CAPABILITIES, boot: str = "READY") -> None:
         self.capabilities = capabilities
@@ -113,6 +119,10 @@ class FakeChip:
         self.windows["TOPO_COLOUR"][:] = [(i // SIDE + i) % 2 for i in range(capabilities.cells)]
         self.windows["TOPO_POSITION"][:] = [(i % SIDE, i // SIDE) for i in range(capabilities.cells)]
         self.windows["PLANE_TEMP"][:] = 4096
+        self.windows["LADDER"][:] = np.arange(capabilities.dimension("spin_planes"))
+        self.pair_of = Topology(*(self.windows[f"TOPO_{n}"] for n in ("ROW", "SOURCE", "COLOUR", "POSITION"))).pair_of
+        self["LEARN.VERSION"] = BOOTED
+        self.sequencer = FakeSequencer(self)
 
     def __getitem__(self, name: str) -> int:
         return self.words[REGISTERS[name].address]
@@ -168,6 +178,8 @@ class FakeChip:
         window = WINDOW_AT.get(address // WINDOW_STRIDE)
         self.log.append((Op(op), window.name if window else self.name(address)))
         self.time += FREE_TIME
+        if self.sequencer.running and self.halts_after is None:
+            self.sequencer.more()
         if op == Op.READ:
             return self.read(address)
         if op in (Op.WRITE, Op.RMW):
@@ -189,6 +201,7 @@ class FakeChip:
                 piece = np.frombuffer(payloads.pop(0), np.uint8)
                 assert len(piece) == 4 * arg
                 raw[start:end] = piece[: len(raw[start:end])]
+                self["LEARN.VERSION"] += window.name in ("COUPLING", "BIAS")
         return 0
 
     @staticmethod
@@ -206,54 +219,16 @@ class FakeChip:
     def write(self, address: int, value: int) -> None:
         name = self.name(address)
         if name == "SEQ.CTRL":
-            if value & 1:
-                self.run()
+            self.sequencer.control(value)
             return
+        if name == "SEQ.PC":
+            self.sequencer.loops.clear()
         if name == "CORR.CTRL":
+            if value & 4:
+                self.sequencer.latch()
             if value & 2:
                 self["CORR.COUNT"] = 0
-            value &= 1
-        self.words[address] = value
-
-    def run(self) -> None:
-        """The program, at once; a fault for operand 0 of SET_T and for END without LOOP."""
-        program = disassemble(self.windows["PROGRAM"])
-        pc, loops = self["SEQ.PC"], []
-        c = self.capabilities
-        state, cause = "HALTED", "NONE"
-        while True:
-            opcode, operand = program[pc]
-            self["SEQ.PC"] = pc
-            if opcode is Opcode.HALT:
-                break
-            if opcode is Opcode.SET_T and not operand:
-                state, cause = "FAULTED", "ILLEGAL"
-                break
-            if opcode is Opcode.SET_T:
-                self["TEMP.TDAC"] = operand
-            elif opcode is Opcode.RUN:
-                self.sweeps += operand
-                self["CORR.COUNT"] += operand * (self["CORR.CTRL"] & 1)
-                took = operand * c.sweep_time(c.planes, False)
-                self.time += took
-                self.count("MON.PHYS_TIME", took)
-                self.count("MON.ENERGY", operand * ENERGY_PER_SWEEP)
-            elif opcode is Opcode.STROBE:
-                self.windows["SPIN"][:] = pack_spins(self.spins())
-            elif opcode is Opcode.LOOP:
-                loops.append([pc, operand])
-            elif opcode is Opcode.END:
-                loops[-1][1] -= 1
-                if loops[-1][1]:
-                    pc = loops[-1][0]
-                else:
-                    loops.pop()
-            elif opcode is Opcode.IRQ:
-                self.events.append(Interrupt(len(self.log), self.time, 2))
-            pc += 1
-        if state == "HALTED" and self.halts_after is not None:
-            state = "RUNNING"
-        self["SEQ.STATUS"] = value_of("SEQ.STATUS.STATE", state) | value_of("SEQ.STATUS.FAULT", cause) << 8
+        self.words[address] = written(self, name, value)
 
     def count(self, name: str, more: int) -> None:
         """A 64-bit counter goes up."""
@@ -269,6 +244,9 @@ class FakeChip:
             else:
                 self.time, self.halts_after = self.time + self.halts_after, None
                 self.words[status] = value_of("SEQ.STATUS.STATE", "HALTED")
+        for _ in range(100):
+            if self.words[address] & mask != value and self.sequencer.running and self.halts_after is None:
+                self.sequencer.more()
         if self.words[address] & mask != value:
             self.time += arg
             raise fail(Code.WAIT_TIMEOUT, "it never came true", index, address)

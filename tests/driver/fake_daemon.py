@@ -8,17 +8,17 @@ import signal
 import sys
 import time
 
-import zmq
-
-from driver.fake import FakeDaemon
-
 
 def say(**event: object) -> None:
     print(json.dumps(event), flush=True)
 
 
 def serve(endpoint: str, slow_s: float = 0.0) -> None:
-    """Answer until standard input closes."""
+    """Answer until standard input closes. What takes long to import is imported when the first line has been said."""
+    import zmq
+
+    from driver.fake import FakeDaemon
+
     socket = zmq.Context.instance().socket(zmq.ROUTER)
     socket.bind(endpoint)
     daemon = FakeDaemon()

@@ -134,10 +134,10 @@ def test_odd_end_is_legal(chip: tsu.Chip, link: FakeLink) -> None:
 
 
 def test_limits_are_named() -> None:
-    link = FakeLink(FakeDaemon(limits={"operations": 40, "payload_bytes": 100}))
+    link = FakeLink(FakeDaemon(limits={"operations": 50, "payload_bytes": 100}))
     chip = tsu.Chip(link)
     for times, add, message in (
-        (41, lambda b: b.fence(), "41 operations in one batch; at most 40"),
+        (51, lambda b: b.fence(), "51 operations in one batch; at most 50"),
         (2, lambda b: b.read_window("TOPO_SOURCE"), "192 bytes read from windows in one batch; at most 100"),
         (3, lambda b: b.write_window("COUPLING", np.zeros(24, np.int16)), "144 bytes written to windows"),
     ):

@@ -94,8 +94,10 @@ def test_daemon_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not alive(pid)
 
 
-def test_progress_of_slow_starts_only(capfd: pytest.CaptureFixture[str]) -> None:
-    Daemon([*PROGRAM, "serves"]).close()
+def test_progress_of_slow_starts_only(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patient:
+        patient.setattr(tsu_driver.daemon, "SILENT_S", 30.0)
+        Daemon([*PROGRAM, "serves"]).close()
     assert capfd.readouterr().err == ""
     Daemon([*PROGRAM, "compiles"]).close()
     assert capfd.readouterr().err == "tsu: compiling (2/2)\n"

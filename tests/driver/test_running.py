@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import tsu_driver as tsu
-from driver.fake import CAPABILITIES, ENERGY_PER_SWEEP, FakeChip, FakeDaemon, FakeLink
+from driver.fake import CAPABILITIES, FakeChip, FakeDaemon, FakeLink
+from driver.fake_sequencer import ENERGY_PER_SWEEP
 from tsu_contract.operations import Op
-from tsu_driver.timing import SLACK_CYCLES, measure
+from tsu_driver.timing import SLACK_CYCLES, Pace, measure
 
 HALT, SET_T, RUN, STROBE, LOOP, END, DELAY = (tsu.Opcode[n] for n in ("HALT", "SET_T", "RUN", "STROBE", "LOOP", "END", "DELAY"))
 
@@ -130,7 +131,7 @@ def test_bound_of_conversions() -> None:
     steps = program((LOOP, 3), scan, END, (capture, 7))
     loops = 2 + 2 + 3 * (2 + 3 * 5 * 16 + 2)
     for period, each in ((0, 16), (15, 16), (50, 50)):
-        assert measure(steps, chip, period) == (loops + 2 + 7 * each + SLACK_CYCLES, 0)
+        assert measure(steps, chip, Pace(period)) == (loops + 2 + 7 * each + SLACK_CYCLES, 0)
     assert measure(program(scan), CAPABILITIES) == (2 + 2 + SLACK_CYCLES, 0)
 
 
@@ -158,7 +159,7 @@ def test_bad_programs(chip: tsu.Chip) -> None:
 
 
 def test_long_programs_are_waited_for_in_slices(chip: tsu.Chip, link: FakeLink) -> None:
-    per_wait = chip._runner._cycles_per_wait
+    per_wait = chip._runner.slice
     link.chip.halts_after = 2 * per_wait + 5
     sweeps = 4 * chip._runner.sweeps_per_wait
     result = chip.run(sweeps)
@@ -169,7 +170,7 @@ def test_long_programs_are_waited_for_in_slices(chip: tsu.Chip, link: FakeLink) 
 
 
 def test_program_that_halts_between_two_waits(chip: tsu.Chip, link: FakeLink, monkeypatch: pytest.MonkeyPatch) -> None:
-    link.chip.halts_after = chip._runner._cycles_per_wait + 1
+    link.chip.halts_after = chip._runner.slice + 1
     read = FakeChip.read
 
     def halt_before_read(fake: FakeChip, address: int) -> int:
@@ -178,7 +179,7 @@ def test_program_that_halts_between_two_waits(chip: tsu.Chip, link: FakeLink, mo
         return read(fake, address)
 
     monkeypatch.setattr(FakeChip, "read", halt_before_read)
-    chip._bus.shadow["SEQ.CTRL"] = "halted"
+    chip._bus.shadow["SEQ.CTRL"] = "idle"
     assert chip.run(1).sweeps == 1
 
 
