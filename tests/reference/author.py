@@ -2,100 +2,27 @@
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
 
 from tsu_contract.program import Opcode
 from tsu_contract.registers import REGISTERS, WINDOWS
-from tsu_emu.config import ChipConfig
 
-from .capabilities import capabilities_of
-from .operations import OperationList
-from .programs import random_instruction, random_program
+from .engine_author import EngineAuthor
 from .readout import READ_OFTEN
-from .topology import build_graph
 
 PERIODS = (1, 1, 1, 2, 3, 5)
 STATES = (2, 3, 4)
 
 
-class Author:
-    """Writes random operations and keeps an upper bound of the chip time they take."""
-
-    def __init__(self, rng: random.Random, config: ChipConfig) -> None:
-        self.rng = rng
-        self.config = config
-        self.capabilities = capabilities_of(config, build_graph(config))
-        self.list = OperationList()
-        self.cuts: list[int] = []
-        self.pace = min(self.capabilities.sweep_time(self.capabilities.planes, False), 400)
-
-    def cycles(self) -> int:
-        """No run of this list takes longer."""
-        t = self.config.timing
-        each = t.issue + 2 * t.access + t.return_ + t.burst_setup
-        worst = max(t.beat, t.dac_beat, t.scan_beat, 1)
-        rows = self.list.rows
-        return t.write_buffer + len(rows) * each + sum(row[6] * (worst if row[0] in (4, 5) else 1) + worst for row in rows)
-
-    # Values.
-
-    def existing_planes(self, index: int) -> int:
-        return sum(1 << k for k in range(32) if 32 * index + k < self.capabilities.planes)
-
-    def plane_word(self, index: int) -> int:
-        """Random planes of word `index` of a plane set."""
-        exist = self.existing_planes(index)
-        return self.rng.choice((0, exist, exist, self.rng.getrandbits(32) & exist))
-
-    def elements(self, window: str, count: int) -> list[int]:
-        """Random legal elements of a window."""
-        rng, limits = self.rng, self.capabilities.limits(WINDOWS[window])
-        if window == "PLANE_TEMP":
-            return [rng.choice((1, 4096, 4096, 65535, rng.randint(1, 65535), rng.randint(1000, 16000))) for _ in range(count)]
-        if window == "CLAMP_MASK":
-            return [rng.getrandbits(32) & rng.getrandbits(32) if rng.random() < 0.5 else 0 for _ in range(count)]
-        if limits is None:
-            return [rng.getrandbits(32) for _ in range(count)]
-        return [rng.choice((0, limits[0], limits[1], rng.randint(*limits), rng.randint(*limits))) for _ in range(count)]
-
-    def window_bytes(self, window: str, first: int, words: int) -> bytes:
-        """Random content of words of a window; what pads it to whole words is 0."""
-        dtype = WINDOWS[window].dtype
-        per_word = max(1, 4 // dtype.itemsize)
-        total = int(np.prod(self.capabilities.shape(WINDOWS[window])))
-        count = min(words * per_word, total - first * per_word)
-        packed = np.array(self.elements(window, count), dtype).tobytes()
-        return packed + bytes(4 * words - len(packed))
-
-    # Operations.
-
-    def write_program(self) -> None:
-        rng, size = self.rng, self.capabilities.program_words
-        first = 0 if rng.random() < 0.9 else rng.randrange(size)
-        program = random_program(rng, self.capabilities, size - first)
-        self.list.write_burst("PROGRAM", 2 * first, np.array(program, "<u8").tobytes())
-
-    def write_program_word(self) -> None:
-        word = self.rng.randrange(2 * self.capabilities.program_words)
-        opcode, operand = random_instruction(self.rng, self.capabilities.temp_bits)
-        self.list.write_word("PROGRAM", word, int(opcode) << 24 if word % 2 else operand)
+class Author(EngineAuthor):
+    """Writes random operations."""
 
     def write_window(self) -> None:
-        window = self.rng.choice(("COUPLING", "COUPLING", "BIAS", "BIAS", "CLAMP_MASK", "CLAMP_VALUE", "PLANE_TEMP"))
-        total = self.capabilities.words(WINDOWS[window])
-        if not total:
-            return
-        first = self.rng.randrange(total)
-        if self.rng.random() < 0.5:
-            self.list.write_word(window, first, int.from_bytes(self.window_bytes(window, first, 1), "little"))
-        else:
-            words = self.rng.randint(1, total - first)
-            self.list.write_burst(window, first, self.window_bytes(window, first, words))
+        self.write_some(self.rng.choice(("COUPLING", "COUPLING", "BIAS", "BIAS", "CLAMP_MASK", "CLAMP_VALUE", "PLANE_TEMP")))
 
     def read_window(self) -> None:
-        window = self.rng.choice(("SPIN", "SPIN", "CORR_PAIR", "CORR_MEAN", "CLAMP_MASK", "PLANE_TEMP", "COUPLING", "PROGRAM"))
+        common = ("SPIN", "SPIN", "CORR_PAIR", "CORR_MEAN", "CLAMP_MASK", "PLANE_TEMP", "COUPLING", "PROGRAM")
+        window = self.rng.choice((*common, "CLAMP_VALUE", "LEARN_PAIR", "LEARN_BIAS", "SWAP_COUNT", "LADDER"))
         total = self.capabilities.words(WINDOWS[window])
         if not total:
             return
@@ -104,11 +31,6 @@ class Author:
             self.list.read_word(window, first)
         else:
             self.list.read_burst(window, first, self.rng.randint(1, total - first))
-
-    def fill_window(self, window: str) -> None:
-        words = self.capabilities.words(WINDOWS[window])
-        if words:
-            self.list.write_burst(window, 0, self.window_bytes(window, 0, words))
 
     def read_register(self) -> None:
         name = self.rng.choice(READ_OFTEN)
@@ -157,16 +79,16 @@ class Author:
         rng = self.rng
         match rng.randrange(5):
             case 0:
-                self.list.write("IRQ.PENDING", rng.randrange(32))
+                self.list.write("IRQ.PENDING", rng.randrange(64))
             case 1:
-                mask = rng.randint(1, 31)
-                self.list.rmw("IRQ.PENDING", rng.randrange(32) & mask, mask)
+                mask = rng.randint(1, 63)
+                self.list.rmw("IRQ.PENDING", rng.randrange(64) & mask, mask)
             case 2:
-                self.list.write("IRQ.ENABLE", rng.choice((31, 31, rng.randrange(32))))
+                self.list.write("IRQ.ENABLE", rng.choice((63, 63, rng.randrange(64))))
             case 3:
-                self.list.write("IRQ.TEST", rng.choice((1 << rng.randrange(5), rng.randrange(32))))
+                self.list.write("IRQ.TEST", rng.choice((1 << rng.randrange(6), rng.randrange(64))))
             case _:
-                self.list.write("SYS.ERROR", rng.randrange(8))
+                self.list.write("SYS.ERROR", rng.randrange(32))
 
     def write_other(self) -> None:
         rng = self.rng
@@ -196,7 +118,7 @@ class Author:
     def wait(self) -> None:
         rng = self.rng
         most = rng.choice((0, rng.randint(0, 10), 2 * self.pace, rng.randint(0, 5 * self.pace), rng.randint(20, 300)))
-        energy = rng.choice(("MON.ENERGY_UPDATE", "MON.ENERGY_READ", "MON.ENERGY_WRITE", "MON.ENERGY_WRITE"))
+        energy = rng.choice(("MON.ENERGY_UPDATE", "MON.ENERGY_READ", "MON.ENERGY_WRITE", "MON.ENERGY_WRITE", "MON.ENERGY_LEARN"))
         name, value, mask = rng.choice(
             (
                 ("SEQ.STATUS", rng.choice(STATES), 0xFF),
@@ -209,6 +131,7 @@ class Author:
                 ("SEQ.PC", rng.randrange(8), 7),
                 ("MON.PHYS_TIME", rng.randrange(4), 3),
                 (energy, rng.randrange(4), 3),
+                (rng.choice(("LEARN.UPDATES", "DMA.TAIL", "TEMPERING.SWAPS", "TEMP.STEP")), rng.randrange(4), 3),
             )
         )
         wide = REGISTERS[name].words == 2
@@ -216,11 +139,6 @@ class Author:
         self.cut(0.7)
         if wide and rng.random() < 0.5:
             self.list.read(name, high=True)
-
-    def cut(self, probability: float) -> None:
-        """End a message here: what follows a WAIT that times out in the same message is lost."""
-        if self.rng.random() < probability:
-            self.cuts.append(len(self.list.rows))
 
     def pass_time(self) -> None:
         rng = self.rng
@@ -239,11 +157,12 @@ class Author:
 
     def restart(self) -> None:
         """Run from the program's start, whatever went before, and let it run for a while."""
-        if self.rng.random() < 0.3:
+        if self.rng.random() < 0.2:
             self.reset()
             self.write_planes()
             self.list.write("CORR.CTRL", 1)
-            self.list.write("IRQ.ENABLE", 31)
+            self.list.write("IRQ.ENABLE", 63)
+            self.set_up_engines()
         else:
             self.list.write("SEQ.CTRL", 2)
             self.list.wait("SEQ.STATUS", 3, 0xFF, 2 * self.pace)
@@ -293,7 +212,8 @@ class Author:
         self.list.write("CORR.CTRL", self.rng.choice((0, 1, 1, 1)))
         self.list.write("CORR.PERIOD", self.rng.choice(PERIODS))
         self.list.write("CORR.ALPHA_DATA", self.rng.choice((65536, self.rng.randint(1, 65536))))
-        self.list.write("IRQ.ENABLE", self.rng.choice((31, 31, self.rng.randrange(32))))
+        self.list.write("IRQ.ENABLE", self.rng.choice((63, 63, self.rng.randrange(64))))
+        self.set_up_engines()
         self.cut(1.0)
         self.list.write("SEQ.CTRL", 1)
 
@@ -303,6 +223,6 @@ class Author:
             self.read_register: 22, self.control: 12, self.wait: 12, self.pass_time: 12, self.write_window: 10,
             self.read_window: 8, self.write_planes: 5, self.write_correlator: 6, self.write_interrupts: 7,
             self.write_other: 5, self.write_pc: 5, self.write_program: 2, self.write_program_word: 2, self.reset: 1,
-            self.restart: 10, self.pause: 6, self.settle: 3,
+            self.restart: 10, self.pause: 6, self.settle: 3, **self.engine_acts(),
         }  # fmt: skip
         self.rng.choices(list(acts), list(acts.values()))[0]()

@@ -47,5 +47,10 @@ def capabilities_of(config: ChipConfig, graph: Graph) -> Capabilities:
         settle_cycles=timing.settle,
         states=2,
         terms=1,
+        learn_bits=config.learning.bits,
+        learn_cycles=timing.learn,
+        swap_cycles=timing.swap,
+        hostmem_words=config.learning.hostmem_words,
+        table_entries=config.sequencer.table_entries,
         **dict.fromkeys(WITHOUT_CONVERTERS, 0),
     )

@@ -11,6 +11,9 @@ from tsu_emu.config import parse
 from .topology import build_graph
 
 FLIPS_PER_CYCLE = 4
+ACCUMULATORS_PER_CYCLE = 3
+DEVICES_PER_CYCLE = 30
+"""What the reference may have to compute in a cycle, so that a scenario takes a fraction of a second."""
 
 
 def _sigma(rng: random.Random, most: float) -> float:
@@ -44,6 +47,7 @@ def _energy(rng: random.Random, hz: int) -> dict[str, Any]:
         "read_aj": rng.choice((rng.randint(0, 5000), rng.randint(0, 10**9))),
         "write_aj": rng.choice((rng.randint(0, 5000), rng.randint(0, 10**12))),
         "conversion_aj": rng.randint(0, 10**12),
+        "learn_aj": rng.choice((rng.randint(0, 5000), rng.randint(0, 10**12))),
         "standby_w": rng.choice((0.0, rng.uniform(0, 1e-6) * standby, rng.uniform(0, 1) * standby)),
     }
 
@@ -102,6 +106,8 @@ def _timing(rng: random.Random) -> dict[str, int]:
         "slot",
         "correlate",
         "strobe",
+        "learn",
+        "swap",
     )
     timing = {name: rng.randint(0, most) for name in names}
     timing["slot"] = min(timing["slot"], 3)
@@ -113,7 +119,7 @@ def _timing(rng: random.Random) -> dict[str, int]:
 
 
 def random_config(rng: random.Random) -> dict[str, Any]:
-    """A chip small enough for the reference; its sweeps are slow enough for FLIPS_PER_CYCLE."""
+    """A chip small enough for the reference; it is slow enough for FLIPS_PER_CYCLE and the like."""
     fine, hz = rng.random() < 0.2, rng.randint(1, 2**32 - 1)
     fabric = {"planes": _planes(rng), "topology": _topology(rng)}
     if rng.random() < 0.05:
@@ -147,12 +153,20 @@ def random_config(rng: random.Random) -> dict[str, Any]:
         "sequencer": {
             "program_words": rng.choice((rng.randint(2, 6), rng.randint(6, 24), rng.randint(6, 24))),
             "loop_depth": rng.randint(1, 4),
+            "table_entries": rng.choice((1, rng.randint(1, 9), rng.randint(1, 70))),
         },
         "timing": _timing(rng),
+    }
+    widest = max(config[name]["dac"]["bits"] for name in ("coupling", "bias"))
+    config["learning"] = {
+        "bits": rng.choice((0, widest, 16, 16, *(rng.randint(widest, 16) for _ in range(4)))),
+        "hostmem_words": rng.choice((0, rng.randint(1, 20), *(rng.randint(8, 300) for _ in range(5)))),
     }
     parsed = parse(config)
     graph, timing, planes = build_graph(parsed), config["timing"], parsed.fabric.planes
     needed = graph.cells * planes // FLIPS_PER_CYCLE
     phases = graph.colours * (timing["colour"] + planes * timing["slot"])
     timing["sweep"] = max(timing["sweep"], needed - phases)
+    timing["learn"] = max(timing["learn"], (len(graph.pairs) + graph.cells) // ACCUMULATORS_PER_CYCLE)
+    timing["swap"] = max(timing["swap"], (len(graph.source) + graph.cells) // DEVICES_PER_CYCLE)
     return config

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from tsu_emu.config import ChipConfig
 
 from . import noise
-from .analog import build_analog, decide
+from .analog import build_analog, decide, to_grid
+from .capabilities import capabilities_of
 from .ledger import Ledger
 from .topology import Graph
 
@@ -22,14 +25,26 @@ def planes_of(words: list[int], planes: int) -> set[int]:
     return {p for p in range(planes) if words[p // 32] >> p % 32 & 1}
 
 
+class Weights(NamedTuple):
+    """LEARN.VERSION, and the check sum of the codes that it names."""
+
+    version: int
+    crc: int
+
+
+NO_WEIGHTS = Weights(2**32 - 1, 0)
+"""Those of the last sweep, before the first."""
+
+
 @dataclass(frozen=True)
 class Taken:
-    """What a sweep takes at its start and keeps to its end."""
+    """What a sweep takes at its start and keeps to its end; `soft` in units of the grid."""
 
     planes: list[int]
     order: int
     slope: dict[int, np.float32]
     clamped: dict[int, set[int]]
+    soft: dict[int, list[int]]
 
 
 def dead_cells(config: ChipConfig, cells: int) -> dict[int, int]:
@@ -48,6 +63,7 @@ class Fabric:
     def __init__(self, config: ChipConfig, graph: Graph) -> None:
         self.graph = graph
         self.settle_cycles = config.timing.settle
+        self.bias_lsb = capabilities_of(config, graph).bias_lsb
         self.planes = config.fabric.planes
         self.cell_words = (graph.cells + 31) // 32
         self.seed = config.seeds.run
@@ -62,11 +78,15 @@ class Fabric:
         self.plane_temp = [4096] * self.planes
         self.clamp_mask = [0] * words
         self.clamp_value = [0] * words
+        self.soft = [0] * (self.planes * graph.cells)
         self.spin_window = [0] * words
         self.enable = self.every_plane()
         self.tdac = 64
         self.scan = 0
         self.sweep = 0
+        self.version = 0
+        self.last_weights = NO_WEIGHTS
+        self.spin_weights = Weights(0, 0)
         self.settle_at: int | None = None
         self.taken: Taken | None = None
         self.flips = 0
@@ -81,19 +101,26 @@ class Fabric:
         word = noise.spin_word(self.seed, noise.POWER_ON, self.graph.rank[cell], plane, 0)
         return 1 if word >> 31 else -1
 
-    def write_coupling(self, codes: list[int], now: int) -> None:
-        for e, code in enumerate(codes):
+    def existing_cells(self, word: int) -> int:
+        """Bits of word `word` of a row of cells that are cells."""
+        return (1 << min(32, self.graph.cells - 32 * word)) - 1
+
+    def write_codes(self, coupling: list[int], bias: list[int], now: int) -> None:
+        """New codes, or the old ones anew: another version of the weights, whose DACs have to settle."""
+        for e, code in enumerate(coupling):
             if code != self.coupling[e]:
                 self.coupling_field[e] = self.analog.coupling_field(e, self.graph.target[e], code)
-        self.coupling = codes
-        self._disturb(now)
-
-    def write_bias(self, codes: list[int], now: int) -> None:
-        for i, code in enumerate(codes):
+        for i, code in enumerate(bias):
             if code != self.bias[i]:
                 self.bias_field[i] = self.analog.bias_field(i, code)
-        self.bias = codes
+        self.coupling, self.bias = coupling, bias
+        self.version = self.version + 1 & 0xFFFFFFFF
         self._disturb(now)
+
+    def weights(self) -> Weights:
+        """Those of the codes as they are."""
+        crc = zlib.crc32(np.array(self.coupling, "<i2").tobytes())
+        return Weights(self.version, zlib.crc32(np.array(self.bias, "<i2").tobytes(), crc))
 
     def _disturb(self, now: int) -> None:
         self.settle_at = now + self.settle_cycles
@@ -110,6 +137,7 @@ class Fabric:
 
     def strobe(self) -> None:
         self.ledger.reads += self.planes * self.graph.cells
+        self.spin_weights = self.last_weights
         for p, row in enumerate(self.spins):
             for w in range(self.cell_words):
                 chunk = row[32 * w : 32 * w + 32]
@@ -119,7 +147,7 @@ class Fabric:
         return words[plane * self.cell_words + cell // 32] >> cell % 32 & 1
 
     def begin_sweep(self) -> int:
-        """Take planes, temperatures and clamps, drive the clamped and the stuck spins; returns the number of enabled planes."""
+        """Take all that a sweep keeps to its end, drive the clamped and the stuck spins; returns the number of enabled planes."""
         planes = sorted(planes_of(self.enable, self.planes))
         slope = {p: self.analog.slope(self.tdac, self.plane_temp[p]) for p in planes}
         cells = range(self.graph.cells)
@@ -127,7 +155,8 @@ class Fabric:
         for p in planes:
             for i in clamped[p]:
                 self.spins[p][i] = self.stuck.get(i, 1 if self._clamp_bit(self.clamp_value, p, i) else -1)
-        self.taken = Taken(planes, self.scan, slope, clamped)
+        self.taken = Taken(planes, self.scan, slope, clamped, {p: self.soft_fields(p) for p in planes})
+        self.last_weights = self.weights()
         return len(planes)
 
     def colour_of(self, phase: int) -> int:
@@ -154,10 +183,19 @@ class Fabric:
         """Field of a cell in units of the grid."""
         if cell in self.floating:
             return 0
-        total = self.bias_field[cell]
+        total = self.bias_field[cell] + (self.taken.soft[plane][cell] if self.taken else 0)
         for e in range(self.graph.row[cell], self.graph.row[cell + 1]):
             total += self.coupling_field[e] * self.spins[plane][self.graph.source[e]]
         return total
+
+    def soft_fields(self, plane: int) -> list[int]:
+        """What SOFT adds to the fields of a plane's cells, in units of the grid."""
+        cells = self.graph.cells
+        codes = self.soft[plane * cells : (plane + 1) * cells]
+        return [self.soft_field(i, code) for i, code in enumerate(codes)] if any(codes) else codes
+
+    def soft_field(self, cell: int, code: int) -> int:
+        return to_grid(self.analog.alpha[cell] * (code * (self.bias_lsb * 2.0**-28)), self.analog.k)
 
     @property
     def sweep_under_way(self) -> Taken:
@@ -176,9 +214,13 @@ class Correlator:
         self.pairs = graph.pairs
         self.cells = graph.cells
         self.planes = planes
+        self.first = NO_WEIGHTS.version
+        self.last = NO_WEIGHTS
+        self.first_window = 0
+        self.last_window = Weights(0, 0)
+        self.pair_window, self.mean_window = [0] * (2 * len(self.pairs)), [0] * (2 * self.cells)
         self.reset()
         self.clear()
-        self.latch()
 
     def reset(self) -> None:
         """Registers to their reset values."""
@@ -196,8 +238,12 @@ class Correlator:
     def latch(self) -> None:
         self.pair_window = [value for row in self.pair for value in row]
         self.mean_window = [value for row in self.mean for value in row]
+        self.first_window, self.last_window = self.first, self.last
 
-    def update(self, spins: list[list[int]], enabled: list[int]) -> None:
+    def update(self, spins: list[list[int]], enabled: list[int], weights: Weights) -> None:
+        if self.count == 0:
+            self.first = weights.version
+        self.last = weights
         for role in range(2):
             members = planes_of(self.role_planes[role], self.planes) & set(enabled)
             if not members:

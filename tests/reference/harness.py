@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tsu_contract.operations import Op
@@ -56,6 +56,23 @@ class Emulator:
         assert reply.executed == len(reply.values)
         values, data = [int(v) for v in reply.values], [bytes(d) for d in reply.data]
         return Outcome(values, data, failure, reply.t_start, reply.t_end, reply.interrupts, reply.interrupts_lost)
+
+
+class Recorded:
+    """What a subject did, told again."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self.outcomes = iter(outcomes)
+
+    def send(self, message: Message) -> Outcome:
+        return next(self.outcomes)
+
+
+def record(scenario: Scenario, subject: Callable[[ChipConfig], Subject]) -> Callable[[ChipConfig], Recorded]:
+    """A subject that does what this one did in a scenario."""
+    chip = subject(parse(scenario.config))
+    outcomes = [chip.send(message) for message in scenario.messages]
+    return lambda config: Recorded(outcomes)
 
 
 def _tell_all(message: Message) -> list[str]:

@@ -17,8 +17,12 @@ from tsu_emu.config import ChipConfig
 from .capabilities import capabilities_of
 from .fabric import Correlator, Fabric
 from .interrupts import Interrupts
+from .learning import Learning
 from .registers import Registers, Windows, is_window
-from .sequencer import Sequencer
+from .ring import Ring
+from .schedule import Schedule
+from .sequencer import Engines, Sequencer
+from .tempering import Tempering
 from .topology import build_graph
 
 
@@ -64,14 +68,24 @@ class ReferenceChip:
         self.fabric = Fabric(config, graph)
         self.correlator = Correlator(graph, config.fabric.planes)
         self.interrupts = Interrupts()
-        self.sequencer = Sequencer(config, self.fabric, self.correlator, self.interrupts)
         self.capabilities = capabilities_of(config, graph)
+        self.engines = self._engines(config)
+        self.sequencer = Sequencer(config, self.fabric, self.correlator, self.interrupts, self.engines)
         self.registers = Registers(config, self.capabilities, self.fabric, self.correlator, self.sequencer)
         self.windows = Windows(self.fabric, self.correlator, self.sequencer)
         self.now = 0
         self.link = 0
         self.drained = 0
         self.posted: list[Posted] = []
+
+    def _engines(self, config: ChipConfig) -> Engines:
+        cap = self.capabilities
+        return Engines(
+            Learning(config, self.fabric, self.correlator),
+            Ring(config, self.fabric, self.interrupts),
+            Tempering(self.fabric, self.correlator, (cap.coupling_lsb, cap.bias_lsb, cap.temp_lsb)),
+            Schedule(config, self.fabric),
+        )
 
     # Time.
 

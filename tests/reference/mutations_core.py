@@ -10,9 +10,10 @@ import pytest
 from . import analog, noise, topology
 from .analog import Analog, Dac
 from .fabric import Correlator, Fabric
+from .instructions import Activity
 from .model import ReferenceChip
 from .registers import Registers
-from .sequencer import Activity, Sequencer
+from .sequencer import Sequencer
 
 Patch = pytest.MonkeyPatch
 
@@ -151,25 +152,3 @@ def rmw_with_one_access(patch: Patch) -> None:
         return before
 
     patch.setattr(ReferenceChip, "_read_modify_write", short)
-
-
-MUTATIONS = (
-    next_noise_word,
-    no_colour_settling,
-    no_clamps,
-    clamps_do_not_hold,
-    odd_sweeps_go_forward,
-    random_order_is_not,
-    correlator_truncates,
-    settle_ignores_new_writes,
-    settles_a_cycle_late,
-    stop_waits_for_a_fetch,
-    plane_temperature_ignored,
-    abandoned_sweep_not_counted,
-    clear_before_latch,
-    unary_elements_from_the_top,
-    field_grid_truncates,
-    colours_always_greedy,
-    run_pays_for_its_next_fetch,
-    rmw_with_one_access,
-)

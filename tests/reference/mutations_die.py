@@ -68,18 +68,3 @@ def pair_gain_drawn_per_coupler(patch: Patch) -> None:
 
 def pair_gain_of_the_other_direction_alone(patch: Patch) -> None:
     patch.setattr(analog, "pair_element", opposite)
-
-
-MUTATIONS = (
-    stuck_bits_ignored,
-    stuck_bits_always_at_0,
-    both_banks_stuck_alike,
-    dead_cells_ignored,
-    dead_cells_mirrored,
-    floating_cells_hear,
-    floating_cells_keep_their_bias,
-    clamps_move_dead_cells,
-    dead_from_power_on,
-    pair_gain_drawn_per_coupler,
-    pair_gain_of_the_other_direction_alone,
-)

@@ -9,7 +9,7 @@ import pytest
 from tsu_contract.program import Opcode
 from tsu_emu.config import ChipConfig
 
-from . import sequencer
+from . import instructions
 from .fabric import Fabric, planes_of
 from .ledger import Ledger
 from .registers import Registers, Windows
@@ -98,7 +98,7 @@ def energy_is_rounded_once(patch: Patch) -> None:
     right = Ledger.femtojoules
 
     def summed(self: Ledger, now: int) -> dict[str, int]:
-        attojoules = sum(n * aj for n, aj in zip((self.updates, self.reads, self.writes, 0), self.prices, strict=True))
+        attojoules = sum(n * aj for n, aj in zip(self.counts, self.prices, strict=True))
         return right(self, now) | {"MON.ENERGY": (attojoules + now * self.standby) // 1000 % 2**64}
 
     patch.setattr(Ledger, "femtojoules", summed)
@@ -120,7 +120,7 @@ def energies_end_with_reset(patch: Patch) -> None:
     def reset(self: Registers, now: int) -> None:
         right(self, now)
         ledger = self.fabric.ledger
-        ledger.updates = ledger.reads = ledger.writes = 0
+        ledger.updates = ledger.reads = ledger.writes = ledger.learned = 0
 
     patch.setattr(Registers, "reset", reset)
 
@@ -134,19 +134,18 @@ def high_words_are_live(patch: Patch) -> None:
 
 
 def converter_registers_survive_reset(patch: Patch) -> None:
-    right = Registers.reset
+    create = Registers.__init__
 
-    def reset(self: Registers, now: int) -> None:
-        kept = self.converter
-        right(self, now)
-        self.converter = kept
+    def lasting(self: Registers, *parts: Any) -> None:
+        create(self, *parts)
+        self.converter.kept = tuple(self.converter.held)
 
-    patch.setattr(Registers, "reset", reset)
+    patch.setattr(Registers, "__init__", lasting)
 
 
 def conversions_without_converters_do_nothing(patch: Patch) -> None:
     execute = Sequencer._execute
-    patch.setattr(sequencer, "CONVERSIONS", set())
+    patch.setattr(instructions, "CONVERSIONS", set())
 
     def lenient(self: Sequencer, opcode: Opcode, operand: int, now: int) -> None:
         nothing = opcode in (Opcode.ADC_SCAN, Opcode.ADC_CAPTURE)
@@ -163,22 +162,3 @@ def sensor_in_whole_kelvin(patch: Patch) -> None:
         self.sensor = self.sensor // 64 * 64
 
     patch.setattr(Registers, "__init__", coarse)
-
-
-MUTATIONS = (
-    physical_time_counts_a_phase_twice,
-    physical_time_leaves_out_abandoned_sweeps,
-    physical_time_runs_from_the_first_phase,
-    writing_costs_by_the_burst,
-    only_changed_codes_cost,
-    clamped_cells_cost_nothing,
-    reading_costs_by_enabled_planes,
-    energy_is_rounded_once,
-    standby_is_not_rounded_to_a_cycle,
-    energies_end_with_reset,
-    wait_latches,
-    high_words_are_live,
-    converter_registers_survive_reset,
-    conversions_without_converters_do_nothing,
-    sensor_in_whole_kelvin,
-)

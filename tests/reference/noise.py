@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 MASK32 = 0xFFFFFFFF
 ROTATIONS = ((10, 26), (11, 21), (13, 27), (23, 5), (6, 20), (17, 11), (25, 10), (18, 20))
@@ -11,6 +12,7 @@ ROUNDS = 13
 
 FLIPS, POWER_ON, COUPLING_DAC, BIAS_DAC, TEMPERATURE_DAC, COUPLER_GAIN, PBIT, SCAN_ORDER = range(1, 9)
 DEAD_CELLS, STUCK_BITS = 17, 18
+LEARNING, SWAPS = 26, 27
 """Streams."""
 
 A = (
@@ -47,6 +49,7 @@ def _mix(a: int, b: int, rotation: int) -> tuple[int, int]:
     return a, b ^ a
 
 
+@lru_cache(maxsize=1024)
 def threefry(key: Words, counter: Words) -> Words:
     """Threefry4x32 with 13 rounds."""
     keys = (*key, PARITY ^ key[0] ^ key[1] ^ key[2] ^ key[3])

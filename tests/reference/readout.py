@@ -14,8 +14,12 @@ READ_OFTEN = (
     "SEQ.STATUS", "SEQ.STATUS", "SEQ.PC", "SEQ.SWEEPS_LEFT", "FABRIC.STATUS", "FABRIC.SWEEP", "SYS.CYCLE", "SYS.ERROR",
     "IRQ.PENDING", "CORR.COUNT", "TEMP.TDAC", "SYS.SCRATCH", "CORR.CTRL", "MON.PHYS_TIME", "MON.ENERGY", "MON.ENERGY_UPDATE",
     "MON.ENERGY_READ", "MON.ENERGY_WRITE", "MON.ENERGY_ADC", "MON.ENERGY_STANDBY", "TEMP.SENSOR", "ADC.MUX", "ADC.ELEMENT",
-    "ADC.PERIOD", "ADC.MODE", "ADC.CLIPPED",
+    "ADC.PERIOD", "ADC.MODE", "ADC.CLIPPED", "MON.ENERGY_LEARN", "LEARN.UPDATES", "LEARN.VERSION", "LEARN.SPIN_VERSION",
+    "LEARN.SATURATED", "LEARN.CHANGED", "LEARN.CLIPPED", "DMA.TAIL", "DMA.UNDERRUNS", "TEMPERING.SWAPS", "TEMP.STEP",
 )  # fmt: skip
+
+ENGINES = ("CORR.", "LEARN.", "DMA.", "TEMPERING.", "TEMP.")
+"""Blocks of registers that the chip itself changes and RESET clears."""
 
 
 def read_out(capabilities: Capabilities, idle_gap: int) -> OperationList:
@@ -23,15 +27,11 @@ def read_out(capabilities: Capabilities, idle_gap: int) -> OperationList:
     out = OperationList()
     for name in READ_OFTEN:
         out.read(name)
+    _read_registers(out, *(name for name in REGISTERS if name.startswith(ENGINES)))
     for window in ("SPIN", "CORR_PAIR", "CORR_MEAN"):
         _read_whole(out, capabilities, window)
     out.write("SYS.CTRL", 1)
-    for name, reg in REGISTERS.items():
-        if not reg.mask("r", "rw", "w1c"):
-            continue
-        for index in range(reg.count):
-            for half in range(reg.words):
-                out.read(name, index, bool(half))
+    _read_registers(out, *REGISTERS)
     out.write("CORR.CTRL", 4)
     for window in WINDOWS:
         _read_whole(out, capabilities, window)
@@ -50,6 +50,14 @@ def read_out(capabilities: Capabilities, idle_gap: int) -> OperationList:
         out.delay_until(idle_gap + 1)
     out.read("SYS.CYCLE")
     return out
+
+
+def _read_registers(out: OperationList, *names: str) -> None:
+    for name in names:
+        reg = REGISTERS[name]
+        for index in range(reg.count if reg.mask("r", "rw", "w1c") else 0):
+            for half in range(reg.words):
+                out.read(name, index, bool(half))
 
 
 def _read_whole(out: OperationList, capabilities: Capabilities, window: str) -> None:

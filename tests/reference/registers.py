@@ -10,6 +10,7 @@ from tsu_contract.capabilities import Capabilities
 from tsu_contract.registers import MAP_HASH_WORD, REGISTER_SPACE, REGISTERS, WINDOW_AT, WINDOW_STRIDE, Register, Window
 from tsu_emu.config import ChipConfig
 
+from .blocks import Block
 from .fabric import Correlator, Fabric
 from .interrupts import Interrupts
 from .sequencer import Sequencer
@@ -17,8 +18,6 @@ from .sequencer import Sequencer
 BOOT_READY = 2
 SENSOR_STEPS = 64
 """Steps of TEMP.SENSOR in a kelvin."""
-CONVERTER_REGISTERS = ("ADC.MUX", "ADC.ELEMENT", "ADC.PERIOD", "ADC.MODE")
-"""Without converters they hold what is written and do nothing."""
 
 Place = tuple[Register, int, int]
 """A register, the index in its array, and 1 for the high half of a 64-bit one."""
@@ -49,7 +48,10 @@ class Registers:
         self.sequencer = sequencer
         self.interrupts: Interrupts = sequencer.interrupts
         self.scratch = 0
-        self.converter = self._converter_resets()
+        engines = sequencer.engines
+        self.converter = Block("ADC.")
+        blocks = (engines.learning, engines.ring, engines.tempering, engines.schedule, self.converter)
+        self.blocks: dict[str, Block] = {name: block for block in blocks for name in block.held}
         self.high: dict[str, int] = {}
 
     def read(self, address: int, now: int) -> int:
@@ -66,17 +68,13 @@ class Registers:
         reg, index, half = PLACES[address]
         return self._value(reg.name, index, now) >> 32 * half & 0xFFFFFFFF
 
-    @staticmethod
-    def _converter_resets() -> dict[str, int]:
-        return {name: REGISTERS[name].reset for name in CONVERTER_REGISTERS}
-
     def _value(self, name: str, index: int, now: int) -> int:
         if name.startswith("CAP."):
             return int(getattr(self.capabilities, name[4:].lower()))
         if name.startswith("MON.ENERGY"):
             return self.fabric.ledger.femtojoules(now)[name]
-        if name in self.converter:
-            return self.converter[name]
+        if name in self.blocks:
+            return self.blocks[name].value(name, index)
         sequencer, fabric, correlator = self.sequencer, self.fabric, self.correlator
         match name:
             case "SYS.MAP_HASH":
@@ -140,8 +138,10 @@ class Registers:
     def _act(self, name: str, index: int, bits: int, value: int, now: int) -> None:
         """`bits` are the bits as written, `value` the new value of all rw bits."""
         fabric, correlator = self.fabric, self.correlator
-        if name in self.converter:
-            self.converter[name] = value
+        if name in self.blocks:
+            self.blocks[name].write(name, index, bits, value, now)
+            if name in ("DMA.HEAD", "DMA.CTRL"):
+                self.sequencer.ring_written(now)
             return
         match name:
             case "SYS.CTRL":
@@ -186,7 +186,7 @@ class Registers:
         if bits & 1:
             self.sequencer.start(now)
         elif bits & 2:
-            self.sequencer.stop()
+            self.sequencer.stop(now)
         elif bits & 4:
             self.sequencer.start(now, step=True)
 
@@ -200,7 +200,8 @@ class Registers:
     def reset(self, now: int) -> None:
         """SYS.CTRL.RESET."""
         self.sequencer.reset(now)
-        self.converter = self._converter_resets()
+        for block in set(self.blocks.values()):
+            block.reset()
         self.interrupts.reset()
         self.correlator.reset()
         self.scratch = 0
@@ -216,6 +217,7 @@ class Windows:
         graph = fabric.graph
         self.fabric = fabric
         self.sequencer = sequencer
+        engines = sequencer.engines
         position = graph.position or [(0, 0)] * graph.cells
         self._read: dict[str, Callable[[], list[int]]] = {
             "PROGRAM": lambda: sequencer.program,
@@ -227,6 +229,15 @@ class Windows:
             "CORR_PAIR": lambda: correlator.pair_window,
             "CORR_MEAN": lambda: correlator.mean_window,
             "PLANE_TEMP": lambda: fabric.plane_temp,
+            "SOFT": lambda: fabric.soft,
+            "TEMP_TABLE": lambda: engines.schedule.table,
+            "LEARN_PAIR": lambda: engines.learning.pair.accumulators,
+            "LEARN_BIAS": lambda: engines.learning.bias.accumulators,
+            "FREEZE_PAIR": lambda: engines.learning.pair.frozen,
+            "FREEZE_BIAS": lambda: engines.learning.bias.frozen,
+            "HOSTMEM": lambda: engines.ring.memory,
+            "LADDER": lambda: engines.tempering.ladder,
+            "SWAP_COUNT": lambda: engines.tempering.counts,
             "TOPO_ROW": lambda: graph.row,
             "TOPO_SOURCE": lambda: graph.source,
             "TOPO_COLOUR": lambda: graph.colour,
@@ -249,32 +260,23 @@ class Windows:
 
     def _existing_cells(self, words: list[int]) -> list[int]:
         """Clamp words without the bits past the last cell."""
-        cells, per_plane = self.fabric.graph.cells, self.fabric.cell_words
-        return [word & (1 << min(32, cells - 32 * (n % per_plane))) - 1 for n, word in enumerate(words)]
+        per_plane = self.fabric.cell_words
+        return [word & self.fabric.existing_cells(n % per_plane) for n, word in enumerate(words)]
 
     def write(self, address: int, data: bytes, now: int) -> None:
         window, first = self.at(address)
         content = bytearray(self._bytes(window))
         content[first : first + len(data)] = data
-        count = len(self._read[window.name]())
-        elements = [int(v) for v in np.frombuffer(bytes(content), window.dtype)[:count]]
+        held, fabric = self._read[window.name](), self.fabric
+        elements = [int(v) for v in np.frombuffer(bytes(content), window.dtype)[: len(held)]]
+        if window.name in ("CLAMP_MASK", "CLAMP_VALUE"):
+            elements = self._existing_cells(elements)
         if window.name in ("COUPLING", "BIAS"):
-            self.fabric.ledger.writes += min(len(data), 2 * count - first) // 2
-        match window.name:
-            case "PROGRAM":
-                self.sequencer.program = elements
-            case "COUPLING":
-                self.fabric.write_coupling(elements, now)
-            case "BIAS":
-                self.fabric.write_bias(elements, now)
-            case "CLAMP_MASK":
-                self.fabric.clamp_mask = self._existing_cells(elements)
-            case "CLAMP_VALUE":
-                self.fabric.clamp_value = self._existing_cells(elements)
-            case "PLANE_TEMP":
-                self.fabric.plane_temp = elements
-            case _:
-                raise ValueError(f"{window.name} is not writable")
+            fabric.ledger.writes += min(len(data), 2 * len(held) - first) // 2
+            coupling, bias = (elements, fabric.bias) if window.name == "COUPLING" else (fabric.coupling, elements)
+            fabric.write_codes(coupling, bias, now)
+        else:
+            held[:] = elements
 
 
 def is_window(address: int) -> bool:

@@ -2,63 +2,46 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from dataclasses import dataclass
 
 from tsu_contract.program import Opcode
 from tsu_emu.config import ChipConfig
 
 from .fabric import Correlator, Fabric
+from .instructions import Activity, Fault, Legality, State
 from .interrupts import Interrupts
+from .learning import Learning
+from .ring import Ring
+from .schedule import Schedule
+from .tempering import Tempering
 
 SEQ_FAULT, START_BUSY = 1, 2
 """Bits of SYS.ERROR."""
 
-WITHOUT_OPERAND = {Opcode.HALT, Opcode.STROBE, Opcode.CORR_LATCH, Opcode.END, Opcode.WAIT_SETTLE, Opcode.IRQ}
 
-CONVERSIONS = {Opcode.ADC_SCAN, Opcode.ADC_CAPTURE}
-"""Illegal on a chip without converters, as all of these are."""
+@dataclass(frozen=True)
+class Engines:
+    """What the sequencer drives beside the array."""
 
-
-class State(IntEnum):
-    """SEQ.STATUS.STATE."""
-
-    IDLE = 0
-    RUNNING = 1
-    HALTED = 2
-    STOPPED = 3
-    FAULTED = 4
-
-
-class Fault(IntEnum):
-    """SEQ.STATUS.FAULT."""
-
-    NONE = 0
-    ILLEGAL = 1
-    LOOP_OVERFLOW = 2
-    LOOP_UNDERFLOW = 3
-    PC_OVERRUN = 4
-
-
-class Activity(IntEnum):
-    """What the sequencer's next edge does."""
-
-    FETCH = 0
-    SETTLE = 1
-    SWEEP = 2
-    COLOUR = 3
-    CORRELATE = 4
+    learning: Learning
+    ring: Ring
+    tempering: Tempering
+    schedule: Schedule
 
 
 class Sequencer:
     """Moves from edge to edge: `activity` happens at cycle `edge`, or waits for a START if that is None."""
 
-    def __init__(self, config: ChipConfig, fabric: Fabric, correlator: Correlator, interrupts: Interrupts) -> None:
+    def __init__(
+        self, config: ChipConfig, fabric: Fabric, correlator: Correlator, interrupts: Interrupts, engines: Engines
+    ) -> None:
         self.timing = config.timing
         self.loop_depth = config.sequencer.loop_depth
-        self.temp_bits = config.temperature.dac.bits
         self.fabric = fabric
         self.correlator = correlator
         self.interrupts = interrupts
+        self.engines = engines
+        self.legal = Legality(config)
         self.program = [0] * config.sequencer.program_words
         self._initial()
 
@@ -72,6 +55,7 @@ class Sequencer:
         self.edge: int | None = None
         self.colour = 0
         self.sweep_began = 0
+        self.wanted = 0
         self._forget_requests()
 
     def _forget_requests(self) -> None:
@@ -95,9 +79,18 @@ class Sequencer:
         self.step_fetch = step and self.activity is Activity.FETCH
         self.step_due = step and self.activity is Activity.SWEEP
 
-    def stop(self) -> None:
-        if self.state is State.RUNNING:
+    def stop(self, now: int) -> None:
+        if self.activity is Activity.STALLED:
+            self._schedule(Activity.FETCH, None)
+            self._pause(now)
+        elif self.state is State.RUNNING:
             self.stop_requested = True
+
+    def ring_written(self, now: int) -> None:
+        """DMA.HEAD or DMA.CTRL was written; a stall ends if there are examples enough now, or stalls are off."""
+        if self.activity is Activity.STALLED and not self.engines.ring.must_stall(self.wanted):
+            self._schedule(Activity.FETCH, None)
+            self._instruction(now)
 
     def write_pc(self, value: int) -> None:
         if self.state is State.RUNNING:
@@ -146,27 +139,21 @@ class Sequencer:
         self.interrupts.error |= SEQ_FAULT
         self.interrupts.raise_event("SEQ_FAULT", now)
 
-    def _legal(self, word: int) -> bool:
-        opcode, operand = word >> 56, word & 0xFFFFFFFF
-        if word >> 32 & 0xFFFFFF or opcode not in Opcode._value2member_map_ or opcode in CONVERSIONS:
-            return False
-        if opcode in WITHOUT_OPERAND:
-            return operand == 0
-        if opcode == Opcode.SET_T:
-            return 1 <= operand < 1 << self.temp_bits
-        return operand >= 1 if opcode == Opcode.LOOP else True
-
     def _fetch(self, now: int) -> None:
         if self.stop_requested or self.step_due:
             self._pause(now)
             return
         if self.step_fetch:
             self.step_fetch, self.step_due = False, True
+        self._instruction(now)
+
+    def _instruction(self, now: int) -> None:
+        """What is at PC."""
         if self.pc >= len(self.program):
             self._raise_fault(Fault.PC_OVERRUN, now)
             return
         word = self.program[self.pc]
-        if not self._legal(word):
+        if not self.legal.instruction(word):
             self._raise_fault(Fault.ILLEGAL, now)
             return
         self._execute(Opcode(word >> 56), word & 0xFFFFFFFF, now)
@@ -205,6 +192,13 @@ class Sequencer:
             case Opcode.IRQ:
                 self.interrupts.raise_event("SEQ_IRQ", now)
                 self._go_on(following, then)
+            case Opcode.CLAMP_NEXT:
+                self._clamp_next(operand, now)
+            case Opcode.LEARN:
+                self.engines.learning.update(now)
+                self._go_on(following, then + self.timing.learn)
+            case Opcode.SWAP:
+                self._swap(now)
 
     def _halt(self, now: int) -> None:
         self.state = State.HALTED
@@ -232,6 +226,25 @@ class Sequencer:
             following = self.pc + 1
         self._go_on(following, now + self.timing.instruction)
 
+    def _clamp_next(self, count: int, now: int) -> None:
+        ring = self.engines.ring
+        if not ring.sound:
+            self._raise_fault(Fault.DMA_RING, now)
+        elif ring.must_stall(count):
+            self.wanted = count
+            self._schedule(Activity.STALLED, None)
+        else:
+            words = ring.take(count, now) * self.fabric.cell_words
+            self._go_on(self.pc + 1, now + self.timing.instruction + self.timing.burst_setup + words * self.timing.beat)
+
+    def _swap(self, now: int) -> None:
+        tempering = self.engines.tempering
+        if not tempering.sound:
+            self._raise_fault(Fault.LADDER, now)
+            return
+        tempering.round()
+        self._go_on(self.pc + 1, now + self.timing.instruction + tempering.rungs_in_all * self.timing.swap)
+
     def _settle(self, now: int) -> None:
         if self.fabric.settled:
             self._go_on(self.pc + 1, now + self.timing.instruction)
@@ -245,6 +258,7 @@ class Sequencer:
         if self.stop_requested:
             self._pause(now)
             return
+        self.engines.schedule.begin_sweep()
         self.fabric.begin_sweep()
         self.sweep_began = now
         self.colour = 0
@@ -262,7 +276,7 @@ class Sequencer:
             self._end_sweep(now)
 
     def _correlate(self, now: int) -> None:
-        self.correlator.update(self.fabric.spins, self.fabric.sweep_under_way.planes)
+        self.correlator.update(self.fabric.spins, self.fabric.sweep_under_way.planes, self.fabric.last_weights)
         self._end_sweep(now)
 
     def _sweep_is_over(self, now: int) -> None:

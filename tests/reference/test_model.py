@@ -77,8 +77,7 @@ def test_grid_rule_couples_four_rotations() -> None:
 
 def test_fields_of_an_ideal_chip_are_exact() -> None:
     chip = ReferenceChip(config_of({"kind": "dense", "cells": 3}))
-    chip.fabric.write_coupling([127, -128, 64, 1, 0, -1], 0)
-    chip.fabric.write_bias([5, -128, 127], 0)
+    chip.fabric.write_codes([127, -128, 64, 1, 0, -1], [5, -128, 127], 0)
     scale = 2.0**-chip.fabric.analog.k
     for spins in itertools.product((1, -1), repeat=3):
         chip.fabric.spins[0] = list(spins)
