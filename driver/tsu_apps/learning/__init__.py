@@ -12,8 +12,9 @@ from tsu_apps.learning.compare import compare
 from tsu_apps.learning.ctd import Ctd, Pcd
 from tsu_apps.learning.eqprop import EqProp
 from tsu_apps.learning.history import Counters, Moment
+from tsu_apps.learning.onchip import OnChipCtd
 from tsu_apps.learning.progress import Bar
 from tsu_apps.learning.sgd import Sgd
 from tsu_apps.learning.teacher import Teacher
 
-__all__ = ["Bar", "Cd", "ChipEstimator", "Counters", "Ctd", "EqProp", "Moment", "Pcd", "Sgd", "Teacher", "compare"]
+__all__ = ["Bar", "Cd", "ChipEstimator", "Counters", "Ctd", "EqProp", "Moment", "OnChipCtd", "Pcd", "Sgd", "Teacher", "compare"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tsu_apps.learning.answers import draw, pinned_means
 from tsu_apps.learning.examples import Layout
-from tsu_apps.learning.history import Counters, Listener, Moment, Result
+from tsu_apps.learning.history import Counters, Listener, Moment, Result, Watcher
 from tsu_apps.learning.loop import ChipLoop
 from tsu_apps.learning.masters import Floats, exponential_rates
 from tsu_apps.learning.progress import Bar
@@ -68,6 +69,7 @@ class ChipEstimator(Trained, ABC, BaseEstimator):  # type: ignore[misc]
     average_from : the averaged weights are means over the ticks from this fraction of the run on
     sigma : standard deviation of the couplings to begin with, in kT
     seed : draws the couplings to begin with, the examples, and the rule's random numbers
+    warm_start : begin with the weights of the last `fit` or `deploy`
 
     After `fit` it has what `Trained` names.
     """
@@ -83,6 +85,9 @@ class ChipEstimator(Trained, ABC, BaseEstimator):  # type: ignore[misc]
     average_from: float = 0.75
     sigma: float = 0.02
     seed: int = 0
+    warm_start: bool = False
+
+    _training: ClassVar[type[Training]] = Training
 
     def __sklearn_clone__(self) -> Self:
         parameters = self.get_params(deep=False)
@@ -103,6 +108,7 @@ class ChipEstimator(Trained, ABC, BaseEstimator):  # type: ignore[misc]
         *,
         validation: tuple[ArrayLike, ArrayLike] | None = None,
         progress: Listener | bool = True,
+        watch: Sequence[Watcher] = (),
     ) -> Self:
         """Train on the chip.
 
@@ -110,6 +116,7 @@ class ChipEstimator(Trained, ABC, BaseEstimator):  # type: ignore[misc]
         y : (n,) integer classes, 0 .. classes - 1; None for a machine without labels
         validation : X and y of examples that are not trained on, classified a few times on the way
         progress : True shows a bar, False shows nothing, a function is called with every Moment
+        watch : functions that are called with every Snapshot
         ValueError says what is wrong with a parameter, X, y or validation; errors of the chip are those of `tsu_driver`.
         """
         self._check()
@@ -120,11 +127,13 @@ class ChipEstimator(Trained, ABC, BaseEstimator):  # type: ignore[misc]
             raise ValueError("validation needs planes pinned to data, which a training without X lacks")
         rng = np.random.default_rng(self.seed)
         rates = exponential_rates(self.eta_start, self.eta_end, self.ticks)
-        plan = Plan(self._rule(), rates, self.average_from, self.sigma, self._first_means(layout, examples))
+        start = (self.last_weights_, self.last_biases_) if self.warm_start and hasattr(self, "last_weights_") else None
+        plan = Plan(self._rule(), rates, self.average_from, self.sigma, self._first_means(layout, examples), start)
         with ExitStack() as stack:
-            listener = stack.enter_context(Bar()) if progress is True else progress or None
+            shown = stack.enter_context(Bar()) if progress is True else progress or None
+            watchers = list(watch) if shown is None else [*watch, lambda snapshot: shown(snapshot.moment)]
             loop = self._loop(layout, examples, rng)
-            self._keep(Training(self.chip, layout, loop, plan, rng, held, listener).run())
+            self._keep(self._training(self.chip, layout, loop, plan, rng, held, watchers).run())
         return self
 
     def deploy(self, other: ChipEstimator) -> Self:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tsu_apps.learning.base import ChipEstimator
-from tsu_apps.learning.concurrent import Roles, TickLoop
+from tsu_apps.learning.concurrent import Roles, TickLoop, check_planes
 from tsu_apps.learning.examples import Draw, Layout
 from tsu_apps.learning.masters import Floats
 from tsu_apps.learning.teacher import Teacher
@@ -37,9 +37,13 @@ class Ctd(ChipEstimator):
     data_planes, free_planes : planes clamped to examples, and planes without clamps
     sweeps_per_tick : sweeps from one update of the weights to the next
     dwell : ticks for which a plane keeps its example
+    rungs : temperatures of the free planes, which exchange them once a tick (parallel tempering); those at T are averaged, a
+        free_planes / rungs of them. 1: all are at T
+    hottest : greatest multiplier of T; those between are a geometric row
     cooling : T over the sweeps of training, e.g. Eq. 8 of the paper, Logarithmic(t0, alpha, tau, sweeps); after its last sweep T
         stays. None: T = 1. The machine is asked at the T at which training ends.
     teacher : moments in place of the data's; with one that knows all of them, fit(None) needs no data
+    pull : soft clamp: examples pull at their cells with a field of so many kT, instead of pinning them. None: they pin
     """
 
     ratio: float = 1.0
@@ -51,8 +55,11 @@ class Ctd(ChipEstimator):
     free_planes: int = 32
     sweeps_per_tick: int = 4
     dwell: int = 1
+    rungs: int = 1
+    hottest: float = 3.0
     cooling: Linear | Logarithmic | None = None
     teacher: Teacher | None = None
+    pull: float | None = None
 
     def _rule(self) -> UpdateRule:
         return self.rule or UpdateRule.ctd(1.0, self.ratio, self.weathering, self.centred)
@@ -70,9 +77,16 @@ class Ctd(ChipEstimator):
 
     def _loop(self, layout: Layout, examples: NDArray[np.int8] | None, rng: np.random.Generator) -> TickLoop:
         data = self.data_planes if examples is not None else 0
-        roles = Roles(np.arange(data), data + np.arange(self.free_planes), self.tau_data, self.tau_free, self.sweeps_per_tick)
+        roles = self._roles(data)
         words = None if examples is None else Draw(layout.clamp_words(examples), data, rng, self.dwell)
-        return TickLoop(self.chip, layout, roles, words, self._temperatures(), self.teacher)
+        return TickLoop(self.chip, layout, roles, words, self._temperatures(), self.teacher, self.pull)
+
+    def _roles(self, data: int) -> Roles:
+        """Planes of both roles; ValueError if the chip has too few."""
+        check_planes(self.chip, data, self.free_planes)
+        ladders = data + np.arange(self.free_planes).reshape(-1, self.rungs)
+        multipliers = np.geomspace(1.0, self.hottest, self.rungs)
+        return Roles(np.arange(data), ladders, multipliers, self.tau_data, self.tau_free, self.sweeps_per_tick)
 
     def _temperatures(self) -> NDArray[np.int64] | None:
         """(ticks,) codes of T; None for T = 1."""
@@ -85,7 +99,10 @@ class Ctd(ChipEstimator):
 
     def _check(self) -> None:
         super()._check()
-        self._counts("data_planes", "free_planes", "sweeps_per_tick", "dwell")
+        self._counts("data_planes", "free_planes", "sweeps_per_tick", "dwell", "rungs")
+        self._numbers(1, "hottest")
+        self._demand("pull", self.pull is None or self.pull > 0, "None, or a field greater than 0")
+        self._demand("rungs", self.free_planes % self.rungs == 0, f"a divisor of free_planes = {self.free_planes}")
         self._numbers(1, "tau_data", "tau_free")
         self._numbers(0, "ratio")
 
@@ -108,7 +125,9 @@ class Pcd(ChipEstimator):
     def _loop(self, layout: Layout, examples: NDArray[np.int8] | None, rng: np.random.Generator) -> TickLoop:
         assert examples is not None
         data = self.data_planes
-        roles = Roles(np.arange(data), data + np.arange(self.free_planes), 1.0, 1.0, self.k)
+        check_planes(self.chip, data, self.free_planes)
+        ladders = data + np.arange(self.free_planes)[:, None]
+        roles = Roles(np.arange(data), ladders, np.ones(1), 1.0, 1.0, self.k)
         return TickLoop(self.chip, layout, roles, Draw(layout.clamp_words(examples), data, rng))
 
     def _check(self) -> None:

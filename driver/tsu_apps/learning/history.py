@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_apps.learning.loop import Seen
 from tsu_apps.learning.masters import Floats
+from tsu_driver.rules import UpdateRule
 
 SATURATED = 0.02
 """Fraction of couplings at the ends of their range beyond which a run is flagged: saturated weights never thaw."""
@@ -26,6 +31,7 @@ class Moment:
     bias_saturation : the same of biases
     flips : fraction of the free planes' spins that differ between two ticks in a row, where they go on from tick to tick
     accuracy : on the validation part
+    temperature : T of the tick
     """
 
     tick: int
@@ -39,6 +45,7 @@ class Moment:
     bias_saturation: float
     flips: float
     accuracy: float
+    temperature: float = math.nan
 
     @property
     def saturated(self) -> bool:
@@ -46,14 +53,51 @@ class Moment:
         return self.saturation > SATURATED
 
 
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """All that a look at a run shows. The arrays are its own: a watcher may keep what it wants.
+
+    moment : the numbers
+    pairs : (pairs, 2) the cells that the weights couple
+    rule : of this tick, its rates in kT per tick
+    weights, biases : (pairs,) and (cells,) masters after this tick's update, in kT
+    programmed_weights, programmed_biases : what the codes nominally stood for that the chip held during this tick, in kT
+    coupling_lsb : step of the coupling DACs, in kT
+    seen : averages of both roles in this tick, and the spins of the data planes and of the free planes at its end
+    """
+
+    moment: Moment
+    pairs: NDArray[np.int32]
+    rule: UpdateRule
+    weights: Floats
+    biases: Floats
+    programmed_weights: Floats
+    programmed_biases: Floats
+    coupling_lsb: float
+    seen: Seen
+
+
+Watcher = Callable[[Snapshot], None]
+"""Called at every look at a run."""
 Listener = Callable[[Moment], None]
-"""Called at every moment of a run."""
+"""A watcher of the numbers alone."""
 
 
-def curve(history: Sequence[Moment], name: str) -> tuple[NDArray[np.int64], Floats]:
-    """Ticks and values of a field of the moments, those left out at which it is NaN."""
+class Dated(Protocol):
+    """What belongs to a tick."""
+
+    @property
+    def tick(self) -> int: ...
+
+
+def curve(history: Sequence[Dated], name: str) -> tuple[NDArray[np.int64], Floats]:
+    """Ticks and values of a field of the moments, or of other things that have a tick; those left out at which it is NaN.
+
+    name : may lead through fields, as "basins.true"
+    """
+    field = attrgetter(name)
     ticks = np.array([m.tick for m in history], np.int64)
-    values = np.array([getattr(m, name) for m in history], np.float64)
+    values = np.array([field(m) for m in history], np.float64)
     known = np.isfinite(values)
     return ticks[known], values[known]
 

@@ -22,6 +22,7 @@ class Seen(NamedTuple):
     """What the chip measured in a tick, as `tsu_driver.rules.Averages`: (pairs,) means of s_i s_j and (cells,) means of s.
 
     data_spins, free_spins : (planes, cells) of the role's planes when its averages were latched; None unless asked for
+    free_before : the free role's planes a tick earlier, where they go on from tick to tick and were asked for then
     """
 
     data_pairs: Floats
@@ -30,6 +31,7 @@ class Seen(NamedTuple):
     free_means: Floats
     data_spins: Spins | None = None
     free_spins: Spins | None = None
+    free_before: Spins | None = None
 
 
 class ChipLoop(ABC):
@@ -37,10 +39,7 @@ class ChipLoop(ABC):
 
     bytes : data of windows that ticks have sent and fetched
     temperature : T of the last tick
-    persistent : whether the free planes go on from tick to tick
     """
-
-    persistent: bool
 
     def __init__(self, chip: Chip, layout: Layout) -> None:
         self.bytes = 0
@@ -65,6 +64,9 @@ class ChipLoop(ABC):
     @abstractmethod
     def resume(self) -> None:
         """Undo `suspend`, whatever became of clamps, enabled planes and program memory."""
+
+    def finish(self) -> None:  # noqa: B027 - most loops leave nothing behind
+        """Leave the chip's clamps, ladders and schedules as others expect them."""
 
     def _write_codes(self, batch: Batch, codes: Codes) -> None:
         self._send(batch, "COUPLING", np.take(codes.couplings, self._pair_of))
@@ -100,7 +102,7 @@ class ChipLoop(ABC):
         return 1000 + c.settle_cycles + sweeps * c.sweep_time(planes, correlate=True)
 
 
-def measuring(sweeps: int) -> list[Instruction]:
-    """Settle, run, latch averages and spins, halt."""
-    steps = [(Opcode.WAIT_SETTLE, 0), (Opcode.RUN, sweeps), (Opcode.CORR_LATCH, 0), (Opcode.STROBE, 0), (Opcode.HALT, 0)]
-    return [Instruction(*step) for step in steps]
+def measuring(sweeps: int, more: Sequence[Instruction] = ()) -> list[Instruction]:
+    """Settle, run, do more, latch averages and spins, halt."""
+    steps = [Instruction(Opcode.WAIT_SETTLE), Instruction(Opcode.RUN, sweeps), *more]
+    return [*steps, *(Instruction(op) for op in (Opcode.CORR_LATCH, Opcode.STROBE, Opcode.HALT))]

@@ -62,9 +62,9 @@ class RunningMean:
 
     def __init__(self, size: int) -> None:
         self.value: Floats = np.zeros(size)
-        self._count = 0
+        self.count = 0
 
     def add(self, values: Floats) -> None:
         """Take one more array, (size,), into the mean."""
-        self._count += 1
-        self.value += (values - self.value) / self._count
+        self.count += 1
+        self.value += (values - self.value) / self.count

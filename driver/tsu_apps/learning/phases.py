@@ -11,8 +11,7 @@ from tsu_apps.learning.examples import Layout
 from tsu_apps.learning.loop import ChipLoop, Seen, Spins, measuring
 from tsu_apps.learning.masters import Codes, Floats
 from tsu_contract.bits import pack_spins
-from tsu_driver import Batch, Chip
-from tsu_driver.batch import Ticket
+from tsu_driver import Batch, Chip, Ticket
 
 DATA, FREE = 0, 1
 """Rows of the CORR windows."""
@@ -34,7 +33,6 @@ class PhaseLoop(ChipLoop):
     roles : of the first and of the second phase, DATA or FREE
     """
 
-    persistent = False
     roles: tuple[int, int]
 
     def __init__(self, chip: Chip, layout: Layout, planes: int, sweeps: tuple[int, int], tau: float) -> None:

@@ -16,10 +16,6 @@ class Teacher:
     pairs : (pairs,) float64, means of s_i s_j in the order of `chip.topology.pairs`
     means : (cells,) float64, means of s
     NaN where the teacher knows nothing; there the data planes are asked.
-
-    What a teacher cannot do here is to pull softly at single examples: a field instead of a pinned spin would be a bias of
-    one plane, and a chip's biases are common to all planes. It can be had by example (draw the pinned spins with the
-    teacher's probabilities and give them as X), or for one example at a time in a phase of its own, as `EqProp` nudges.
     """
 
     pairs: Floats

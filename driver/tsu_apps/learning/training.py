@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tsu_apps.learning.answers import pinned_means
 from tsu_apps.learning.examples import Layout
-from tsu_apps.learning.history import Counters, Listener, Moment, Result, energies
+from tsu_apps.learning.history import Counters, Moment, Result, Snapshot, Watcher, energies
 from tsu_apps.learning.loop import ChipLoop, Seen
 from tsu_apps.learning.masters import Codes, Floats, Masters, RunningMean
 from tsu_contract.capabilities import LSB_SCALE
@@ -42,6 +42,7 @@ class Plan:
     average_from : the averaged weights are means over the ticks from this fraction of the run on
     sigma : standard deviation of the couplings to begin with, in kT
     means : (cells,) means that cells without couplings have to begin with
+    start : couplings and biases to begin with instead, in kT; None to draw them
     """
 
     rule: UpdateRule
@@ -49,6 +50,7 @@ class Plan:
     average_from: float
     sigma: float
     means: Floats
+    start: tuple[Floats, Floats] | None
 
 
 class Meter:
@@ -87,15 +89,17 @@ class Training:
         plan: Plan,
         rng: np.random.Generator,
         validation: Validation | None,
-        listener: Listener | None,
+        watchers: Sequence[Watcher],
     ) -> None:
         """rng : draws the couplings to begin with, and the rule's random numbers"""
         self._chip, self._layout, self._loop, self._plan, self._rng = chip, layout, loop, plan, rng
-        self._validation, self._listener = validation, listener
+        self._validation, self._watchers = validation, watchers
         self._ticks = len(plan.rates)
         c = chip.capabilities
-        self._weights = Masters(rng.normal(0.0, plan.sigma, c.pairs), c.coupling_lsb * LSB_SCALE, c.coupling_bits)
-        biases = np.arctanh(np.clip(plan.means, -MEAN_MAX, MEAN_MAX))
+        weights, biases = rng.normal(0.0, plan.sigma, c.pairs), np.arctanh(np.clip(plan.means, -MEAN_MAX, MEAN_MAX))
+        if plan.start is not None:
+            weights, biases = plan.start
+        self._weights = Masters(weights, c.coupling_lsb * LSB_SCALE, c.coupling_bits)
         self._biases = Masters(biases, c.bias_lsb * LSB_SCALE, c.bias_bits)
         self._averages = RunningMean(c.pairs), RunningMean(c.cells)
         looks = _spread(self._ticks, MOMENTS)
@@ -103,7 +107,6 @@ class Training:
         self._checks = {looks[k - 1] for k in _spread(len(looks), VALIDATIONS)} if validation else set()
         self._history: list[Moment] = []
         self._weights_seen = self._weights.values.copy()
-        self._spins_seen: NDArray[np.int8] | None = None
 
     def run(self) -> Result:
         """All ticks."""
@@ -119,13 +122,18 @@ class Training:
                     average.add(masters.values)
             if tick in self._looks:
                 self._look(tick, seen, codes)
-            self._spins_seen = seen.free_spins if self._loop.persistent else None
+        return self._result(meter)
+
+    def _result(self, meter: Meter) -> Result:
+        """The chip is left to others."""
+        temperature = self._loop.temperature
+        self._loop.finish()
         return Result(
             weights=self._averages[0].value,
             biases=self._averages[1].value,
             last_weights=self._weights.values,
             last_biases=self._biases.values,
-            temperature=self._loop.temperature,
+            temperature=temperature,
             history=tuple(self._history),
             counters=meter.counters(self._ticks, self._loop.bytes, self._host_operations()),
         )
@@ -149,7 +157,7 @@ class Training:
         return self._ticks * (c.pairs * (pair + 2) + c.cells * (bias + 2)) + averaged * (c.pairs + c.cells)
 
     def _look(self, tick: int, seen: Seen, codes: Codes) -> None:
-        """Write down a moment and tell the listener."""
+        """Write down a moment and tell the watchers."""
         assert seen.data_spins is not None
         assert seen.free_spins is not None
         weights, biases = self._weights.programmed(codes.couplings), self._biases.programmed(codes.biases)
@@ -167,13 +175,31 @@ class Training:
             change=float(np.sqrt(np.mean(changed**2))) / (tick - since),
             saturation=self._weights.saturation(),
             bias_saturation=self._biases.saturation(),
-            flips=float(np.mean(seen.free_spins != self._spins_seen)) if self._spins_seen is not None else np.nan,
+            flips=float(np.mean(seen.free_spins != seen.free_before)) if seen.free_before is not None else np.nan,
             accuracy=self._validate() if tick in self._checks else np.nan,
+            temperature=self._loop.temperature,
         )
         self._weights_seen = self._weights.values.copy()
         self._history.append(moment)
-        if self._listener:
-            self._listener(moment)
+        self._tell(moment, (weights, biases), seen)
+
+    def _tell(self, moment: Moment, programmed: tuple[Floats, Floats], seen: Seen) -> None:
+        """Show a look to the watchers."""
+        if not self._watchers:
+            return
+        snapshot = Snapshot(
+            moment=moment,
+            pairs=self._chip.topology.pairs,
+            rule=self._plan.rule.scaled(float(self._plan.rates[moment.tick - 1])),
+            weights=self._weights.values.copy(),
+            biases=self._biases.values.copy(),
+            programmed_weights=programmed[0],
+            programmed_biases=programmed[1],
+            coupling_lsb=self._weights.lsb,
+            seen=seen,
+        )
+        for watcher in self._watchers:
+            watcher(snapshot)
 
     def _validate(self) -> float:
         """Accuracy of the chip as it is programmed, in the planes that the loop lends."""
