@@ -1,0 +1,115 @@
+"""Digits on ideal and on real chips: algorithms side by side, training in the loop against deploying."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import baselines
+import digits
+import numpy as np
+from experiment import Case, Experiment, Results
+
+from tsu_apps.report import Row
+
+QUICK: dict[str, Any] = {"ticks": 300}
+EQUAL: dict[str, dict[str, Any]] = {
+    "ctd": {},
+    "cd": {"ticks": 12_000, "planes": 64},
+    "pcd": {"ticks": 24_000},
+}
+"""Parameters that make 24,000 sweeps of 64 planes of each algorithm."""
+RATES: dict[str, tuple[float, ...]] = {"cd": (0.02, 0.04, 0.08), "pcd": (0.005, 0.01, 0.02)}
+"""Learning rates to begin with, in kT per update; each algorithm is judged at its best one."""
+SCIKIT_RATES, SCIKIT_EPOCHS = (0.003, 0.01, 0.03), 530
+"""As many epochs as give every example as many sweeps as the chip's planes do."""
+
+
+def _algorithms(quick: bool) -> Sequence[Case]:
+    common: dict[str, Any] = {"chip": "digits-ideal"} | (QUICK if quick else {})
+    cases = [Case("ctd", digits.train, {"algorithm": "ctd", **EQUAL["ctd"], **common})]
+    for name, rates in RATES.items():
+        for rate in rates[:1] if quick else rates:
+            cases.append(Case(f"{name} {rate}", digits.train, {"algorithm": name, "eta_start": rate, **EQUAL[name], **common}))
+    for rate in SCIKIT_RATES[:1] if quick else SCIKIT_RATES:
+        cases.append(Case(f"scikit {rate}", baselines.scikit_rbm, {"rate": rate, "epochs": 5 if quick else SCIKIT_EPOCHS}))
+    return cases
+
+
+def _best(results: Results, algorithm: str) -> str:
+    """The case of an algorithm whose mean log-likelihood is greatest."""
+    return max((c for c in results.runs if c.startswith(f"{algorithm} ")), key=lambda case: results.mean(case, "nats"))
+
+
+def _judge_algorithms(results: Results, quick: bool) -> list[Row]:
+    best = {name: _best(results, name) for name in ("cd", "pcd", "scikit")}
+    rows = [results.row(case, "nats", f"nats, {case} (its best rate)", "nat") for case in best.values()]
+    rows += [results.row(case, "accuracy", f"accuracy, {case}") for case in best.values()]
+    if quick:
+        return [results.row("ctd", name, f"{name}, ctd") for name in ("nats", "accuracy", "inpainting")] + rows
+    margin = results.mean("ctd", "nats") - results.mean(best["cd"], "nats")
+    return [
+        results.at_least("ctd", "nats", -16.9, "nats, ctd", "nat"),
+        results.at_least("ctd", "accuracy", 0.93, "accuracy, ctd"),
+        results.at_least("ctd", "inpainting", 0.83, "inpainting, ctd"),
+        Row.at_least("ctd over cd-1 at equal sweeps", margin, 0.1, "nat"),
+        *rows,
+    ]
+
+
+CHIPS = ("digits-ideal", "digits-typical", "digits-corner")
+
+
+def _imperfect(quick: bool) -> Sequence[Case]:
+    more = QUICK if quick else {}
+    cases = [Case(f"train {chip}", digits.train, {"algorithm": "ctd", "chip": chip, **more}) for chip in CHIPS]
+    return cases + [Case(f"deploy {chip}", digits.deploy, {"chip": chip, **more}) for chip in CHIPS[1:]]
+
+
+def _loss(results: Results, case: str) -> float:
+    """Nats lost against the ideal chip."""
+    return results.mean("train digits-ideal", "nats") - results.mean(case, "nats")
+
+
+def _judge_imperfect(results: Results, quick: bool) -> list[Row]:
+    rows = [results.row(case, "nats", f"nats, {case}", "nat") for case in results.runs]
+    rows += [results.row(case, "asymmetry", f"asymmetry, {case}") for case in results.runs]
+    if quick:
+        return rows
+    rows.append(Row.at_most("nats lost by training on a typical chip", _loss(results, "train digits-typical"), 0.3, "nat"))
+    for chip in CHIPS[1:]:
+        lost = _loss(results, f"deploy {chip}")
+        rows.append(Row.at_least(f"nats lost by deploying ideal weights on {chip}", lost, 3.0, "nat"))
+    for name in ("accuracy", "inpainting"):
+        ideal, real = (results.values(f"train {chip}", name) for chip in CHIPS[:2])
+        allowed = 2 * float(np.sqrt((ideal.var(ddof=1) + real.var(ddof=1)) / len(ideal))) if len(ideal) > 1 else 0.0
+        rows.append(Row.at_most(f"{name} lost by training on a typical chip", float(ideal.mean() - real.mean()), allowed))
+        rows += [results.row(case, name, f"{name}, {case}") for case in results.runs]
+    return rows
+
+
+def _draw_imperfect(results: Results, folder: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axis, name, label in zip(figure.subplots(1, 2), ("nats", "accuracy"), ("log-likelihood  (nat)", "accuracy"), strict=True):
+        for kind, colour, mark in (("train", "#1f5f8b", "o"), ("deploy", "#b5541c", "s")):
+            cases = [f"{kind} {chip}" for chip in CHIPS if f"{kind} {chip}" in results.runs]
+            means = [results.mean(case, name) for case in cases]
+            errors = [results.spread(case, name) or 0.0 for case in cases]
+            places = [CHIPS.index(case.split(" ")[1]) for case in cases]
+            text = "trained on this chip" if kind == "train" else "trained on an ideal chip, deployed here"
+            axis.errorbar(places, means, errors, color=colour, marker=mark, linestyle="-", capsize=3, label=text)
+        axis.set_xticks(range(len(CHIPS)), [chip.removeprefix("digits-") for chip in CHIPS])
+        axis.set_ylabel(label)
+        axis.grid(color="#dddddd", linewidth=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False, loc="lower left")
+    figure.savefig(folder / "imperfect.png", dpi=120)
+
+
+EXPERIMENTS = (
+    Experiment("digits", "digits on an ideal chip: CTD, CD-1, PCD and scikit-learn", _algorithms, _judge_algorithms),
+    Experiment("imperfect", "digits on chips with errors: train there, or deploy", _imperfect, _judge_imperfect, _draw_imperfect),
+)
