@@ -8,7 +8,7 @@ import numpy as np
 from numba.core import event
 from numpy.typing import NDArray
 
-from tsu_contract.capabilities import VALUE_KINDS
+from tsu_contract.capabilities import VALUE_KINDS, Capabilities
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
@@ -63,7 +63,8 @@ def _pbits(sigma: float) -> ChipConfig:
     errors = {"coupling": {"dac": dac, "gain_sigma": sigma}, "bias": {"dac": dac}}
     errors |= {"cell": {"kind": "pbit", "slope_sigma": sigma, "offset_sigma_kt": sigma}}
     errors |= {"temperature": {"dac": {**dac, "full_scale": 4.0}}}
-    return parse({"name": "warmup", "fabric": {"topology": {"kind": "dense", "cells": 3}}, **errors})
+    learning = {"bits": 12, "hostmem_words": 1}
+    return parse({"name": "warmup", "fabric": {"topology": {"kind": "dense", "cells": 3}}, "learning": learning, **errors})
 
 
 def _tiny(config: ChipConfig) -> ChipConfig:
@@ -74,12 +75,19 @@ def _tiny(config: ChipConfig) -> ChipConfig:
     return parse({**data, "fabric": {"planes": 2, "topology": topology}})
 
 
+def _engine_steps(cap: Capabilities) -> list[tuple[Opcode, int]]:
+    """An instruction for each engine that the chip has."""
+    ring = cap.hostmem_words >= cap.dimension("spin_words") > 0
+    swaps = cap.dimension("spin_planes") >= 2
+    return [(Opcode.CLAMP_NEXT, 1)] * ring + [(Opcode.LEARN, 0)] * (cap.learn_bits > 0) + [(Opcode.SWAP, 0)] * swaps
+
+
 def _live(config: ChipConfig) -> None:
     """Every kind of operation on a small chip."""
     chip = Chip(config, _Boot())
     cap = chip.capabilities
     conversions = [Instruction(Opcode.ADC_SCAN)] * (cap.cell_kind in VALUE_KINDS) + [Instruction(Opcode.ADC_CAPTURE, 2)]
-    middle = conversions if cap.adc_count else []
+    middle = (conversions if cap.adc_count else []) + [Instruction(*step) for step in _engine_steps(cap)]
     program = assemble([Instruction(Opcode.RUN, 2), Instruction(Opcode.STROBE), *middle, Instruction(Opcode.HALT)])
     couplings = WINDOWS["COUPLING"]
     codes = np.zeros(cap.couplers + cap.couplers % 2, np.int16)
@@ -90,6 +98,10 @@ def _live(config: ChipConfig) -> None:
         (Op.WRITE, WINDOWS["BIAS"].address, 0, 0, 0),
         (Op.WRITE, WINDOWS["CLAMP_MASK"].address, 0, 0, 0),
         (Op.WRITE, register("CORR.CTRL").at(), 1, 0, 0),
+        (Op.WRITE, register("DMA.ENTRIES").at(), 1, 0, 0),
+        (Op.WRITE, register("DMA.PLANES").at(), 1, 0, 0),
+        (Op.WRITE, register("TEMPERING.LADDERS").at(), 1, 0, 0),
+        (Op.WRITE, register("TEMPERING.RUNGS").at(), 2, 0, 0),
         (Op.WRITE, register("SEQ.CTRL").at(), 1, 0, 0),
         (Op.WAIT, register("SEQ.STATUS").at(), 2, 0xFF, 10_000_000),
         (Op.RMW, register("SYS.SCRATCH").at(), 1, 0xFFFFFFFF, 0),

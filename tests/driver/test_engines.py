@@ -28,10 +28,11 @@ DATA, FREE = np.arange(6), np.arange(6, 16)
 
 @contextmanager
 def learner(planes: int = PLANES, **more: Any) -> Iterator[tsu.Chip]:
-    """A dense chip of 780 pairs with an engine."""
+    """A dense chip of 780 pairs with an engine, whose kernels may have to be compiled first."""
     learning = {"bits": 12, "hostmem_words": 256}
     settings: dict[str, Any] = {"learning": learning, "coupling": {"dac": DAC}, "bias": {"dac": DAC}}
     with opened(config({"kind": "dense", "cells": CELLS}, planes, **settings | more)) as (_, chip):
+        chip.timeout_s = 300
         yield chip
 
 

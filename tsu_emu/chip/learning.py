@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_contract.capabilities import FACTOR_BITS
+from tsu_contract.registers import value_of
 from tsu_emu import state as S
 from tsu_emu.chip.codes import Codes
 from tsu_emu.chip.machine import Plant
@@ -29,8 +30,7 @@ UPDATES = S.LEARN_UPDATES
 SUM_MAX = 1 << 46
 PAIR, BIAS = 0, 1
 OF_WEIGHT, OF_CODE, OF_RANDOM = range(3)
-PAIR_FACTORS, BIAS_FACTORS = len(W.PAIR_FACTORS), len(W.BIAS_FACTORS)
-PAIR_WEIGHT, PAIR_RANDOM, BIAS_WEIGHT, BIAS_RANDOM = 7, 9, 3, 5
+PAIR_RANDOM = value_of("LEARN.PAIR_TERM.FIRST", "RANDOM")
 CLIPPED, SATURATED, CHANGED, LEARNT = range(4)
 
 
@@ -113,8 +113,8 @@ def _frozen(freeze, k):  # type: ignore[no-untyped-def]
 @kernel
 def update_pairs(core, sums, means, net, state, widths, key, report):  # type: ignore[no-untyped-def]
     """All pairs. core : (1,) CORE; sums (ROLES, pairs), means (ROLES, cells) int32; net = (pair_i, pair_j, heard, told): cells of
-    a pair, and the couplers by which i and j hear each other; state = (weights (pairs,) int32, freeze (words,) uint32, codes (couplers,) int16);
-    widths = (accumulator bits, DAC bits); key : (3,) uint32; report : (4,) int64, what is counted.
+    a pair, and the couplers by which i and j hear each other; state = (weights (pairs,) int32, freeze (words,) uint32, codes
+    (couplers,) int16); widths = (accumulator bits, DAC bits); key : (3,) uint32; report : (4,) int64, what is counted.
     """
     c, (pair_i, pair_j, heard, told), (weights, freeze, codes) = core[0], net, state
     rule, gain, tick = _rule(c, PAIR_TERM, PAIR_RATE), np.int64(c.registers[GAIN] >> U(15)), c.time[UPDATES]

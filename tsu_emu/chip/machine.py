@@ -131,22 +131,25 @@ def _take_weights(c, couplings, biases):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def take_soft(core, p, soft, soft_next):  # type: ignore[no-untyped-def]
-    """The sweep's soft clamps, if they were written since the last one."""
-    if core[0].time[SOFT] & SOFT_WRITTEN != 0:
-        soft[:] = soft_next
-        core[0].time[SOFT] = SOFT_OFF
-        for code in soft.flat:
-            if code != 0:
-                core[0].time[SOFT] = SOFT_ON
-                place_soft(p.soft, soft, p.die.alpha, p.floating, p.soft_step, p.die.scale)
-                break
+def take_soft(core, soft, soft_next, field, alpha, floating, step, scale):  # type: ignore[no-untyped-def]
+    """The sweep's soft clamps, if they were written since the last one; arguments as in `pbit.place_soft`."""
+    c = core[0]
+    if c.time[SOFT] & SOFT_WRITTEN == 0:
+        return
+    c.time[SOFT] = SOFT_OFF
+    for p in range(soft.shape[0]):
+        for i in range(soft.shape[1]):
+            soft[p, i] = soft_next[p, i]
+            if soft[p, i] != 0:
+                c.time[SOFT] = SOFT_ON
+    if c.time[SOFT] == SOFT_ON:
+        place_soft(field, soft, alpha, floating, step, scale)
 
 
 @inner
 def _start_sweep(c, p, s, bank):  # type: ignore[no-untyped-def]
     """Temperature, plane multipliers and clamps are taken; clamps drive. bank as in `update_cells`."""
-    take_soft(s.core, p, s.soft, s.soft_next)
+    take_soft(s.core, s.soft, s.soft_next, p.soft, p.die.alpha, p.floating, p.soft_step, p.die.scale)
     temperature = noise_temperature(p.die, p.temperature, p.tdac_floor, c.registers[TDAC])
     slopes_of(s.slope, p.die.scale, temperature, s.plane_temp)
     take_clamps(s.clamp_mask, s.clamp_value, s.clamp_mask_next, s.clamp_value_next, p.dead_mask, p.dead_value)

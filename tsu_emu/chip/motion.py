@@ -76,7 +76,7 @@ class Motion:
         p, s = self._plant, self._state
         machine.take_clamps(s.clamp_mask, s.clamp_value, s.clamp_mask_next, s.clamp_value_next, p.dead_mask, p.dead_value)
         np.copyto(s.pin, s.pin_next)
-        machine.take_soft(s.core, p, s.soft, s.soft_next)
+        machine.take_soft(s.core, s.soft, s.soft_next, p.soft, p.die.alpha, p.floating, p.soft_step, p.die.scale)
         s.time[S.TAKEN_TDAC] = s.registers[W.TDAC]
         self._take_temperatures()
         self._array.take()
