@@ -55,7 +55,7 @@ def test_tempered_planes_mix_and_leave_no_ladder(chip: tsu.Chip, kind: type[Ctd]
 
 
 def test_a_soft_clamp_pulls(chip: tsu.Chip) -> None:
-    """A strong pull is a pin: both learn. At .3 kT the data planes see little of the data, and less is learnt; no field is left."""
+    """A strong pull is a pin: it learns. At .3 kT data planes see little of the data, and less is learnt; no field is left."""
     found = {pull: Ctd(chip, range(6), seed=3, pull=pull, **QUICK).fit(PATTERNS, progress=False) for pull in (0.3, 4.0)}
     assert divergence(found[4.0]) < 0.4
     assert divergence(found[0.3]) > divergence(found[4.0]) + 0.5

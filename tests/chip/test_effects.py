@@ -367,10 +367,11 @@ def test_stiffness_spreads(kind: str, term: int | None) -> None:
 
 
 def test_the_ledger_counts_what_each_operation_takes() -> None:
-    """Joules of updates, reads, writes, conversions and standby by their registers, fJ, of a known program; LEARN writes every code
-    anew, since the accumulators are 0."""
+    """Joules of each kind of operation by their registers, fJ, of a known program; LEARN writes every code anew, since the
+    accumulators are 0."""
     for factor in (1, 2):
-        energy = {f"{name}_aj": factor * n * 10**6 for n, name in enumerate(("update", "read", "write", "conversion", "learn"), 1)}
+        names = ("update", "read", "write", "conversion", "learn")
+        energy = {f"{name}_aj": factor * n * 10**6 for n, name in enumerate(names, 1)}
         chip = build(adc={"count": 1}, learning={"bits": 12}, energy={**energy, "standby_w": 1e-6})
         program = [
             Instruction(Opcode.RUN, 5),

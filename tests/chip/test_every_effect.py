@@ -63,7 +63,8 @@ EVERYTHING: dict[str, Any] = {
         "ambient_k": 310.0, "r_th_k_per_w": (20.0, 30.0), "tau_s": (2e-3, 1e-2), "ageing_activation_ev": 0.7,
         "sensor_offset_sigma_k": 2.0, "sensor_noise_k": 0.1, "sensor_lag_s": 3e-3,
     },
-    "energy": {"update_aj": 10**9, "read_aj": 10**9, "write_aj": 10**12, "conversion_aj": 10**12, "learn_aj": 10**12, "standby_w": 0.1},
+    "energy": {"update_aj": 10**9, "read_aj": 10**9, "write_aj": 10**12, "conversion_aj": 10**12,
+        "learn_aj": 10**12, "standby_w": 0.1},
     "supply": {"noise_rms_v": 0.01, "noise_tau_s": 5e-3, "tones": [{"hz": 120.0, "amplitude_v": 0.01}], "r_pdn_ohm": 0.1,
     "psrr_db": 20.0},
     "adc": {
@@ -86,7 +87,8 @@ def everything(kind: str, topology: dict[str, Any] | None = None, planes: int = 
 
 SIZES = {
     "bits", "thermometer_bits", "full_scale", "count", "buffer", "acquisition_cycles", "trim_offset_lsb", "trim_gain", "modes",
-    "program_words", "loop_depth", "table_entries", "hostmem_words", "flicker_high_hz", "reference_k", "nominal_v", "states", "range", "rail", "substeps",
+    "program_words", "loop_depth", "table_entries", "hostmem_words", "flicker_high_hz", "reference_k",
+    "nominal_v", "states", "range", "rail", "substeps",
     "stiffness", "taps", "kind",
 }  # fmt: skip
 """Values that are no effects."""

@@ -116,8 +116,8 @@ def reached(norm_free: int, ticks: int = 400) -> tuple[float, float]:
     """Mean tanh of the coupling over some ticks of the settled rule, and its tolerance.
 
     Summed over the ticks, the rule says how far the accumulator went: the sum of ETA (TARGET - C_FREE), but for n roundings of
-    deviation 1/2 at most. That is asserted. So the mean of C_FREE is TARGET less went / (n ETA). The second cell is drawn after the
-    first, so that C_FREE of a sweep has the mean tanh(J) and the variance (1 - tanh(J)^2) / 32 whatever went before.
+    deviation 1/2 at most. That is asserted. So the mean of C_FREE is TARGET less went / (n ETA). The second cell is drawn after
+    the first, so that C_FREE of a sweep has the mean tanh(J) and the variance (1 - tanh(J)^2) / 32 whatever went before.
     """
     chip, relative = two_cells(norm_free), norm_free / (STEP // 32)
     chip.run((Opcode.LOOP, 500), (Opcode.RUN, 1), Opcode.LEARN, Opcode.END)
@@ -140,8 +140,8 @@ def test_a_rule_of_two_terms_reaches_its_target() -> None:
 
 
 def test_weathering_alone_is_an_exponential() -> None:
-    """A rate of -40.96 steps times WEIGHT takes 1/50 of an accumulator of 2,048 steps: (1 - 1/50)^n, each rounding's error dying out
-    likewise; the mean of all pairs within 5 standard errors. A rule that stands on the code sees the same to half a code."""
+    """A rate of -40.96 steps times WEIGHT takes 1/50 of an accumulator of 2,048 steps: (1 - 1/50)^n, each rounding's error dying
+    out likewise; the mean of all pairs within 5 standard errors. A rule that stands on the code sees the same to half a code."""
     chip = desk(40)
     start, updates, rate = 2000, 60, round(-2048 / 50 * STEP)
     chip.write("LEARN.PAIR_RATE", rate)
@@ -157,8 +157,8 @@ def test_weathering_alone_is_an_exponential() -> None:
 
 
 def test_gain_decays_exponentially_to_its_last_bits() -> None:
-    """G falls by floor(G d / 2^32): never below the true exponential, above it by less than 1 / (1 - (1 - d)) updates' floors; it
-    stands still where G d is below 2^32."""
+    """G falls by floor(G d / 2^32): never below the true exponential, above it by less than 2^32 / d, the sum of all floors'
+    errors; it stands still where G d is below 2^32."""
     chip = desk(2, 1)
     decay, gain = round(0.01 * 2**32), 1 << 31
     chip.set(LEARN__DECAY=decay, LEARN__PAIR_RATE=100 * STEP, LEARN__CTRL=0)

@@ -73,8 +73,8 @@ KINDS: dict[str, Callable[[], ChipConfig]] = {
 
 @pytest.mark.parametrize("mode", MODES)
 def test_codes_follow_the_formula_for_hundreds_of_sweeps(mode: str) -> None:
-    """TDAC after sweep n is the code of step n, also from a STEP that the host wrote, and however many sweeps a RUN has; STEP ends
-    at 2^32 - 1."""
+    """TDAC after sweep n is the code of step n, also from a STEP that the host wrote, and however many sweeps a RUN has; STEP
+    ends at 2^32 - 1."""
     settings, formula = MODES[mode]
     chip = prepared(small(), settings)
     chip.load((Opcode.RUN, 1), Opcode.HALT)
@@ -95,7 +95,7 @@ def test_codes_follow_the_formula_for_hundreds_of_sweeps(mode: str) -> None:
 
 
 def sampled(kind: str, sweeps: int, codes: list[int] | None) -> tuple[NDArray[np.int8], int]:
-    """Spins after each of some sweeps at the codes of SET_T in programs, or of the schedule if there are none; TDAC at the end."""
+    """Spins after each of some sweeps, at the codes of SET_T or, if there are none, of the schedule; TDAC at the end."""
     chip = prepared(KINDS[kind](), {} if codes else MODES["short table"][0])
     rng = np.random.default_rng(3)
     chip.fill("COUPLING", rng.integers(-30, 31, chip.cap.couplers))

@@ -178,7 +178,7 @@ class Learning(Block):
 
     def average(self, role: int, accumulator: int) -> int:
         norm = self.value("LEARN.NORM_DATA" if role == DATA else "LEARN.NORM_FREE")
-        return (accumulator * norm + (1 << 17)) >> 18
+        return max(-(1 << 15), min((accumulator * norm + (1 << 17)) >> 18, 1 << 15))
 
     def weight(self, bank: Bank, element: int) -> int:
         w = bank.accumulators[element]

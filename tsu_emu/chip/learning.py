@@ -28,6 +28,7 @@ TERMS, PAIR_TERM, PAIR_RATE, BIAS_TERM, BIAS_RATE = W.TERMS, W.PAIR_TERM, W.PAIR
 CTRL, GAIN, NORM, ROUND_WEIGHT, ROUND_CODE = W.LEARN_CTRL, W.LEARN_GAIN, W.LEARN_NORM, W.ROUND_WEIGHT, W.ROUND_CODE
 UPDATES = S.LEARN_UPDATES
 SUM_MAX = 1 << 46
+AVERAGE_MAX = 1 << 15
 PAIR, BIAS = 0, 1
 OF_WEIGHT, OF_CODE, OF_RANDOM = range(3)
 PAIR_RANDOM = value_of("LEARN.PAIR_TERM.FIRST", "RANDOM")
@@ -76,7 +77,7 @@ def _fraction(x, bits):  # type: ignore[no-untyped-def]
 
 @inner
 def _average(acc, norm):  # type: ignore[no-untyped-def]
-    return (np.int64(acc) * norm + 131072) >> 18
+    return min(max((np.int64(acc) * norm + 131072) >> 18, -AVERAGE_MAX), AVERAGE_MAX)
 
 
 @inner
