@@ -12,14 +12,19 @@ from tsu_apps.report import Row
 
 HOST, TWELVE, EIGHT, NEAREST = "host, 8-bit DAC", "on chip, 12-bit", "on chip, 8-bit", "on chip, 8-bit to the nearest"
 
+NARROW = "digits-ideal?learning.bits=8&coupling.dac.full_scale=1.5&bias.dac.full_scale=3.0"
+"""Ranges just wide enough for digits, so that a step of 8 bits is as small as it can be."""
+SMOOTH = {"tau_data": 16.0, "tau_free": 16.0}
+"""Longer averages: the noise of random rounding grows with the noise of the changes that are rounded."""
+
 
 def _cases(quick: bool) -> Sequence[Case]:
     more = {"ticks": 300} if quick else {}
     kinds: dict[str, dict[str, Any]] = {
         HOST: {"algorithm": "ctd", "chip": "digits-ideal"},
         TWELVE: {"algorithm": "onchip", "chip": "digits-ideal"},
-        EIGHT: {"algorithm": "onchip", "chip": "digits-ideal?learning.bits=8"},
-        NEAREST: {"algorithm": "onchip", "chip": "digits-ideal?learning.bits=8", "stochastic": False},
+        EIGHT: {"algorithm": "onchip", "chip": NARROW, **SMOOTH},
+        NEAREST: {"algorithm": "onchip", "chip": NARROW, "stochastic": False, **SMOOTH},
     }
     return [Case(name, digits.train, {**parameters, **more}) for name, parameters in kinds.items()]
 
