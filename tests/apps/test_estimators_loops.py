@@ -148,7 +148,10 @@ def test_averages_are_those_of_the_spins(fair: tsu.Chip, layout: Layout) -> None
     half = PLANES // 2
     i, j = fair.topology.pairs.T
     concurrent = TickLoop(
-        fair, layout, Roles(np.arange(half), half + np.arange(9), 1.0, 1.0, 2), Draw(layout.clamp_words(examples), half, rng)
+        fair,
+        layout,
+        Roles(np.arange(half), half + np.arange(9)[:, None], np.ones(1), 1.0, 1.0, 2),
+        Draw(layout.clamp_words(examples), half, rng),
     )
     phased = CdLoop(fair, layout, Draw(layout.clamp_words(examples), 17, rng), 17, (1, 3))
     for loop in (concurrent, phased):
@@ -171,7 +174,12 @@ def test_free_chains_persist_and_released_ones_do_not(fair: tsu.Chip, layout: La
     words = layout.clamp_words(np.stack([np.ones(VISIBLE, np.int8), -np.ones(VISIBLE, np.int8)]))
     moved = []
     for loop in (
-        TickLoop(fair, layout, Roles(np.arange(8), np.arange(8, 40), 1.0, 1.0, 1), Draw(words, 8, np.random.default_rng(3))),
+        TickLoop(
+            fair,
+            layout,
+            Roles(np.arange(8), np.arange(8, 40)[:, None], np.ones(1), 1.0, 1.0, 1),
+            Draw(words, 8, np.random.default_rng(3)),
+        ),
         CdLoop(fair, layout, Draw(words, 32, np.random.default_rng(3)), 32, (1, 1)),
     ):
         loop.begin(codes)

@@ -47,9 +47,14 @@ def test_changes_below_half_a_step_are_lost_to_the_nearest() -> None:
 
 @pytest.mark.parametrize("kind", [Ctd, OnChipCtd])
 def test_tempered_planes_mix_and_leave_no_ladder(chip: tsu.Chip, kind: type[Ctd]) -> None:
-    """Four separate patterns: at one temperature the free planes stay in one of them, and the machine errs by .6 nat and more."""
-    machine, stuck = (kind(chip, range(6), seed=2, rungs=r, **QUICK).fit(PATTERNS, progress=False) for r in (4, 1))
-    assert divergence(machine) < 0.15 < divergence(stuck) - 0.3
+    """Four separate patterns, between which free planes of one temperature rarely go; means of three runs."""
+    found = {
+        rungs: [divergence(kind(chip, range(6), seed=s, rungs=rungs, **QUICK).fit(PATTERNS, progress=False)) for s in (2, 3, 4)]
+        for rungs in (4, 1)
+    }
+    assert max(found[4]) < 0.15
+    assert np.mean(found[1]) > np.mean(found[4]) + 0.2
+    machine = kind(chip, range(6), seed=2, rungs=4, **(QUICK | {"ticks": 200})).fit(PATTERNS, progress=False)
     assert chip.ladders().size == 0
     assert all(np.isfinite(m.flips) for m in machine.history_[1:])
 

@@ -373,7 +373,7 @@ def test_mistake_9_calibration_that_could_read_the_truth(monkeypatch: pytest.Mon
     real = WindowPort.read
 
     def leaky(port: WindowPort, address: int, words: int) -> bytes:
-        truth = port._plant.bias[: 2 * words].astype("<i2").tobytes()
+        truth = port._codes._plant.bias[: 2 * words].astype("<i2").tobytes()
         return truth if address == WINDOWS["BIAS"].address else real(port, address, words)
 
     monkeypatch.setattr(WindowPort, "read", leaky)
