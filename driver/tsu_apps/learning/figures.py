@@ -14,7 +14,9 @@ from tsu_apps.learning.masters import Floats
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DATA, FREE, INK, GRID = "#b5541c", "#1f5f8b", "#222222", "#dddddd"
+TITLE_WIDTH = 7.0
+"""Inches that a title may need."""
+DATA, FREE, INK, GRID, GAP = "#b5541c", "#1f5f8b", "#222222", "#dddddd", "#bbbbbb"
 
 
 def learning_curves(history: Sequence[Moment], title: str) -> Figure:
@@ -22,17 +24,14 @@ def learning_curves(history: Sequence[Moment], title: str) -> Figure:
     panels = {"energy_data": _energies, "accuracy": _accuracy, "change": _change, "saturation": _freezing}
     drawn = [panel for name, panel in panels.items() if len(curve(history, name)[0])]
     rows, columns = -(-len(drawn) // 2), min(2, len(drawn))
-    figure = _figure(5.5 * columns, 3.6 * rows, title)
+    figure = blank(5.5 * columns, 3.6 * rows, title)
     axes = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
     for place, axis in enumerate(axes):
         if place >= len(drawn):
             axis.set_axis_off()
             continue
         drawn[place](axis, history)
-        axis.grid(color=GRID, linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.margins(x=0.01)
-        axis.xaxis.set_major_formatter("{x:,.0f}")
+        tidy(axis)
         if place + columns >= len(drawn):
             axis.set_xlabel("ticks")
             axis.tick_params(labelbottom=True)
@@ -91,7 +90,7 @@ def dreams(samples: NDArray[np.int8], examples: NDArray[np.int8], shape: tuple[i
     examples : (classes, m, pixels) spins of the data
     """
     classes, columns, known = len(samples), samples.shape[1], examples.shape[1]
-    figure = _figure(0.55 * (columns + known + 1.8), 0.55 * classes + 1.3, f"{title}\n")
+    figure = blank(0.55 * (columns + known + 1.8), 0.55 * classes + 1.3, f"{title}\n")
     widths = [*[1.0] * known, 0.5, *[1.0] * columns]
     axes = figure.subplots(classes, known + 1 + columns, gridspec_kw={"width_ratios": widths})
     for row in range(classes):
@@ -115,28 +114,42 @@ def receptive_fields(weights: Floats, shape: tuple[int, int], title: str) -> Fig
     """
     order = np.argsort(-np.square(weights).sum(axis=1))
     columns = min(20, len(weights))
-    rows = -(-len(weights) // columns)
-    figure = _figure(0.56 * columns + 0.9, 0.56 * rows + 0.6, title)
-    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    axes = np.atleast_2d(figure.subplots(rows, columns))
     limit = float(np.quantile(np.abs(weights), 0.998))
-    image: Any = None
-    for place, axis in enumerate(axes.flat):
-        axis.set_axis_off()
-        if place < len(order):
-            field = weights[order[place]].reshape(shape)
-            image = axis.imshow(field, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
-            axis.add_patch(_frame(shape))
-    bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.01, aspect=30)
+    sheet = mosaic(weights[order], shape, columns)
+    width = max(TITLE_WIDTH, 0.56 * columns + 0.9)
+    figure = blank(width, 0.56 * columns * sheet.shape[0] / sheet.shape[1] + 0.6, title)
+    axis = figure.subplots()
+    image = show_mosaic(axis, sheet, "RdBu_r", limit)
+    bar = figure.colorbar(image, ax=axis, fraction=0.03, pad=0.01, aspect=30)
     bar.set_label("coupling  (kT)")
     return figure
+
+
+def mosaic(images: NDArray[Any], shape: tuple[int, int], columns: int) -> Floats:
+    """One sheet of (n, pixels) images, row by row, with a pixel of NaN round each."""
+    height, width = shape
+    rows = -(-len(images) // columns)
+    sheet: Floats = np.full((rows * columns, height + 1, width + 1), np.nan)
+    sheet[: len(images), :-1, :-1] = images.reshape(-1, height, width)
+    joined = sheet.reshape(rows, columns, height + 1, width + 1).swapaxes(1, 2).reshape(rows * (height + 1), -1)
+    return np.pad(joined, ((1, 0), (1, 0)), constant_values=np.nan)
+
+
+def show_mosaic(axis: Any, sheet: Floats, colours: str, limit: float) -> Any:
+    """A sheet of `mosaic` as an image; values from -limit to limit on a colour map of matplotlib's."""
+    import matplotlib
+
+    axis.set_axis_off()
+    axis.set_anchor("W")
+    scale = matplotlib.colormaps[colours].with_extremes(bad=GAP)
+    return axis.imshow(sheet, cmap=scale, vmin=-limit, vmax=limit, interpolation="nearest")
 
 
 def confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, title: str) -> Figure:
     """Counts of true class (rows) against predicted class (columns)."""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (truth, predicted), 1)
-    figure = _figure(6.0, 6.2, title)
+    figure = blank(6.0, 6.2, title)
     axis = figure.subplots()
     share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1.15)
@@ -168,13 +181,21 @@ def hidden_weights(weights: Floats, pairs: NDArray[np.int32], visible: NDArray[n
     return out
 
 
-def _figure(width: float, height: float, title: str) -> Figure:
+def blank(width: float, height: float, title: str) -> Figure:
     """An empty figure with a title, width and height in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", dpi=130)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
+
+
+def tidy(axis: Any) -> None:
+    """A grid, no frame, ticks of training along x."""
+    axis.grid(color=GRID, linewidth=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.margins(x=0.01)
+    axis.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def _frame(shape: tuple[int, int]) -> Any:
