@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import changes
+import dumoulin
 import learning_digits
+import mnist
 import precision
 import rates
 import small
@@ -19,5 +21,7 @@ _ALL: tuple[Experiment, ...] = (
     *changes.EXPERIMENTS,
     *table1.EXPERIMENTS,
     *rates.EXPERIMENTS,
+    *dumoulin.EXPERIMENTS,
+    *mnist.EXPERIMENTS,
 )
 EXPERIMENTS: Mapping[str, Experiment] = {e.name: e for e in _ALL}
