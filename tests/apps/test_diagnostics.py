@@ -31,7 +31,7 @@ from tsu_apps.learning.loop import Seen
 from tsu_apps.learning.masters import exponential_rates
 from tsu_apps.learning.modes import SMOOTH, Sparsity, modes, sparsity
 from tsu_apps.learning.report import Report
-from tsu_apps.models import Boltzmann, Likelihood, exact, log_likelihood
+from tsu_apps.models import Boltzmann, Likelihood, exact, log_likelihood, state_spins
 from tsu_apps.report import Row
 from tsu_driver.rules import Term, UpdateRule
 
@@ -155,10 +155,10 @@ def test_other_rules_have_no_such_parts() -> None:
 
 
 def test_a_deepened_target_falls_in_energy() -> None:
-    """Moved along the rule, weights and biases lower the energy of exactly those targets."""
+    """Moved along the rule, weights and biases lower the energy of exactly those of all 32 states."""
     rule = UpdateRule.ctd(0.03, 0.03, 0.01)
-    look = snapshot(2, rule)
-    targets = np.random.default_rng(3).choice(np.array([-1, 1], np.int8), (40, 9))
+    look = snapshot(2, rule, cells=5)
+    targets = state_spins(np.arange(32), 5)
     step = rule.pair_change(look.seen, look.pairs, look.weights, look.weights), rule.bias_change(look.seen, look.biases, 0.0)
     before = Boltzmann(look.pairs.astype(np.int64), look.weights, look.biases)
     after = before.with_values(look.weights + step[0], look.biases + step[1])

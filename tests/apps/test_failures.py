@@ -24,10 +24,11 @@ HELD_OUT_ERROR = (0.25 / 360) ** 0.5
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Run], Path]]:
-    """Every preset and a healthy run; likelihoods, which have tests of their own, are left out."""
+    """Every preset and a healthy run, 50 looks each; likelihoods and figures, which have tests of their own, are left out."""
     folder = tmp_path_factory.mktemp("reports")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Ctd, "likelihood", lambda *_: Likelihood(np.zeros(1), 0.0, 0.0, 0.0, np.inf, ()))
+        patch.setattr("tsu_apps.learning.training.MOMENTS", 50)
         patch.setattr(failures.Report, "_figures", lambda *_: {})
         digits, found = load_digits(), {}
         for name, ticks in SIZES.items():

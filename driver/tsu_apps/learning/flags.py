@@ -16,7 +16,7 @@ MIXING_MIN = 0.2
 an accuracy of .92 at a mixing of .41, .66 at .15 and .49 at .07."""
 NOISE_MAX = 1.0
 """Noise field, over T, above which averages are too noisy for the learning rate. At 1 the noise of the weights is as strong as
-the thermal noise that the cells compute with; digits trained at a constant rate lost 8 nats at .7 and 25 at 1.0."""
+the thermal noise that the cells compute with; digits trained at a constant rate lost 8 nats at .7, about 25 at 1.0."""
 KEPT_MIN = 0.25
 """Fraction of the targets that must lie in basins of their own. Assumed: digits reach .4 in a tenth of a run of 2,000 ticks and
 .8 at its end; trained with r = 2 they stay below .2."""
