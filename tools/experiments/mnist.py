@@ -32,7 +32,7 @@ SPARSE_RATES = {"eta_start": 0.02, "eta_end": 0.001, "sigma": 0.2, "weathering":
 DENSE = f'fabric.topology={{kind="bipartite",visible={PIXELS + CLASSES},hidden={HIDDEN}}}'
 SPARSE = f"fabric.topology={sparse_grid.TOPOLOGY}&coupling.dac.full_scale=4.0"
 PUBLISHED = 0.90
-"""Accuracy of Niazi et al., Nature Electronics 7 (2024) 610: 4,264 p-bits on a graph of D-Wave's, 60,000 images."""
+"""Accuracy of Niazi et al., Nature Electronics 7 (2024) 610: 4,264 p-bits on a sparse graph, 60,000 images."""
 
 
 class Split(NamedTuple):
@@ -129,19 +129,16 @@ def _cases(quick: bool) -> Sequence[Case]:
 
 def _judge(results: Results, quick: bool) -> list[Row]:
     names = {"accuracy": "", "wall_seconds": "s", "chip_seconds": "s", "sweeps": "", "parameters": ""}
-    rows = [
-        results.row(case, name, f"{name.replace('_', ' ')}, {case}", unit)
-        for name, unit in names.items()
-        for case in results.runs
-    ]
+    rows = [results.row(c, n, f"{n.replace('_', ' ')}, {c}", unit) for n, unit in names.items() for c in results.runs]
     if quick:
         return rows
-    return [
+    goals = [
         results.at_least("dense, ctd", "accuracy", 0.88, "accuracy, dense, ctd"),
-        results.at_most("dense, ctd", "wall_seconds", 180.0, "wall seconds of a training, dense, ctd", "s"),
-        Row("accuracy published for 4,264 p-bits, 60,000 images", PUBLISHED),
-        *rows,
+        results.at_most("dense, ctd", "wall_seconds", 180.0, "wall seconds, dense, ctd", "s"),
     ]
+    judged = {row.name for row in goals}
+    published = Row("accuracy published for 4,264 p-bits, 60,000 images", PUBLISHED)
+    return [*goals, published, *(row for row in rows if row.name not in judged)]
 
 
 def _draw(results: Results, folder: Path) -> None:
