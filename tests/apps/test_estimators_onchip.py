@@ -70,13 +70,17 @@ def test_a_soft_clamp_pulls(chip: tsu.Chip) -> None:
 
 
 def test_a_warm_start_goes_on(chip: tsu.Chip) -> None:
-    """Of two short runs the second begins where the first ended, and ends nearer to the data than a cold one of its length."""
-    short = QUICK | {"ticks": 300, "eta_start": 0.01, "eta_end": 0.01}
-    cold = divergence(OnChipCtd(chip, range(6), seed=4, **short).fit(PATTERNS, progress=False))
-    warm = OnChipCtd(chip, range(6), seed=4, warm_start=True, **short).fit(PATTERNS, progress=False)
-    for _ in range(3):
-        warm.fit(PATTERNS, progress=False)
-    assert divergence(warm) < cold - 0.3
+    """The second of two short runs begins where the first ended: after four of them the machine is nearer to the data than after
+    one. Means of three seeds; single runs of one length lie .1 apart, the means .5."""
+    short = QUICK | {"ticks": 150, "eta_start": 0.01, "eta_end": 0.01, "rungs": 4}
+    found = np.empty((3, 4))
+    for k, one in enumerate(found):
+        machine = OnChipCtd(chip, range(6), seed=k, warm_start=True, **short)
+        for n in range(4):
+            one[n] = divergence(machine.fit(PATTERNS, progress=False))
+    cold = [divergence(OnChipCtd(chip, range(6), seed=k + 3, **short).fit(PATTERNS, progress=False)) for k in range(3)]
+    assert abs(found[:, 0].mean() - np.mean(cold)) < 0.2
+    assert found[:, 3].mean() < np.mean(cold) - 0.3
 
 
 def test_cooling_is_the_chips(chip: tsu.Chip) -> None:
