@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import changes
+import cooling
+import cost
 import dumoulin
 import learning_digits
 import mnist
 import precision
+import presets
 import rates
 import small
+import soft_map
+import sparsity
 import table1
 from experiment import Experiment
 
@@ -21,6 +26,11 @@ _ALL: tuple[Experiment, ...] = (
     *changes.EXPERIMENTS,
     *table1.EXPERIMENTS,
     *rates.EXPERIMENTS,
+    *soft_map.EXPERIMENTS,
+    *cooling.EXPERIMENTS,
+    *sparsity.EXPERIMENTS,
+    *cost.EXPERIMENTS,
+    *presets.EXPERIMENTS,
     *dumoulin.EXPERIMENTS,
     *mnist.EXPERIMENTS,
 )

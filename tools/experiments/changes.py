@@ -19,6 +19,8 @@ from tsu_driver.instruments import Instruments
 
 DAYS = (0.0, 0.1, 1.0, 10.0, 30.0)
 DAY_S = 86_400.0
+SEEDS = 3
+"""Repetitions that are enough of a month."""
 REFRESH = {"ticks": 400, "eta_start": 0.002, "eta_end": 0.0005, "average_from": 0.5}
 """How a machine in the loop keeps up, at every look."""
 CHUNKS, CHUNK = 15, 200
@@ -72,7 +74,12 @@ def tracking(seed: int, chunks: int = CHUNKS) -> dict[str, Any]:
 def _drift(quick: bool) -> Sequence[Case]:
     more = {"ticks": 300} if quick else {}
     return [
-        Case(f"{'in the loop' if loop else 'left alone'} on {chip}", drift, {"chip": f"digits-{chip}", "in_loop": loop, **more})
+        Case(
+            f"{'in the loop' if loop else 'left alone'} on {chip}",
+            drift,
+            {"chip": f"digits-{chip}", "in_loop": loop, **more},
+            SEEDS,
+        )
         for chip in ("typical", "corner")
         for loop in (False, True)
     ]

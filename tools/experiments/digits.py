@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from effective import effective_model
 from numpy.typing import NDArray
+from sampled import sampled_log_likelihood
 
 import tsu_driver as tsu
 from tsu_apps.learning import Cd, ChipEstimator, Ctd, EqProp, OnChipCtd, Pcd
@@ -55,9 +56,11 @@ def estimator(algorithm: str, chip: tsu.Chip, seed: int, **parameters: Any) -> C
     return cls(chip, range(PIXELS), range(PIXELS, PIXELS + CLASSES), seed=seed, **parameters)
 
 
-def judged(machine: ChipEstimator, likelihood: bool = True) -> dict[str, Any]:
+def judged(machine: ChipEstimator, likelihood: bool = True, looks: int = 0) -> dict[str, Any]:
     """What a trained machine is worth on the held-out digits, asked on its chip: accuracy, share of the lower half's pixels that
     inpainting gets right, and the joint log-likelihood of pixels and labels under the couplings that the chip really has.
+
+    looks : at the chip's samples, for the log-likelihood by them, "sampled"; 0 for none
     """
     data, layout = load(), machine.layout
     accuracy = machine.score(data.test, data.test_y)
@@ -67,16 +70,19 @@ def judged(machine: ChipEstimator, likelihood: bool = True) -> dict[str, Any]:
         model, asymmetry = effective_model(machine.chip)
         found = log_likelihood(model, layout.clamped, layout.examples(data.test, data.test_y))
         out |= {"nats": found.mean, "nats_error": found.standard_error, "trusted": float(found.trusted), "asymmetry": asymmetry}
+    if looks:
+        examples = layout.examples(data.test, data.test_y)
+        out["sampled"] = sampled_log_likelihood(machine.chip, layout.clamped, examples, looks)
     return out
 
 
-def train(seed: int, algorithm: str, chip: str, likelihood: bool = True, **parameters: Any) -> dict[str, Any]:
-    """Train on a chip of its own and judge there."""
+def train(seed: int, algorithm: str, chip: str, likelihood: bool = True, looks: int = 0, **parameters: Any) -> dict[str, Any]:
+    """Train on a chip of its own and judge there, as `judged` does."""
     with tsu.open(url_of(chip, seed)) as opened:
         machine = estimator(algorithm, opened, seed, **parameters)
         data = load()
         machine.fit(data.train, data.train_y, progress=False)
-        out = judged(machine, likelihood)
+        out = judged(machine, likelihood, looks)
         c, last = machine.counters_, machine.history_[-1]
         return out | {
             "saturation": last.saturation, "flips": last.flips, "chip_seconds": c.chip_seconds, "joules": c.joules,
@@ -84,10 +90,10 @@ def train(seed: int, algorithm: str, chip: str, likelihood: bool = True, **param
         }  # fmt: skip
 
 
-def deploy(seed: int, chip: str, **parameters: Any) -> dict[str, Any]:
+def deploy(seed: int, chip: str, looks: int = 0, **parameters: Any) -> dict[str, Any]:
     """Train on an ideal chip, deploy the weights on another, judge there."""
     with tsu.open(url_of("digits-ideal", seed)) as ideal, tsu.open(url_of(chip, seed)) as other:
         machine = estimator("ctd", ideal, seed, **parameters)
         data = load()
         machine.fit(data.train, data.train_y, progress=False)
-        return judged(estimator("ctd", other, seed, **parameters).deploy(machine))
+        return judged(estimator("ctd", other, seed, **parameters).deploy(machine), looks=looks)

@@ -13,11 +13,10 @@ from typing import Any
 import digits
 import numpy as np
 from experiment import Case, Experiment, Results
-from sampled import sampled_log_likelihood
 from scipy.optimize import linear_sum_assignment
 
 import tsu_driver as tsu
-from tsu_apps.learning import ChipEstimator, Ctd
+from tsu_apps.learning import Ctd
 from tsu_apps.report import Row
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -116,14 +115,7 @@ def _trained(seed: int, ticks: int, changes: Changes, visible: Ints, labels: Int
         data = digits.load()
         machine = Ctd(chip, visible, labels, ticks=ticks, seed=seed).fit(data.train, data.train_y, progress=False)
         couplers, last = chip.capabilities.pairs, machine.history_[-1]
-        return judged(machine, looks) | {"couplers": couplers, "saturation": last.saturation, "flips": last.flips}
-
-
-def judged(machine: ChipEstimator, looks: int) -> dict[str, Any]:
-    """As `digits.judged`, and the log-likelihood by the chip's samples; "nats" are those of the chip at the end."""
-    found, data = digits.judged(machine), digits.load()
-    examples = machine.layout.examples(data.test, data.test_y)
-    return found | {"sampled": sampled_log_likelihood(machine.chip, machine.layout.clamped, examples, looks)}
+        return digits.judged(machine, looks=looks) | {"couplers": couplers, "saturation": last.saturation, "flips": last.flips}
 
 
 def deploy(seed: int, ticks: int, noises: Sequence[float], looks: int = LOOKS) -> dict[str, Any]:
@@ -136,7 +128,7 @@ def deploy(seed: int, ticks: int, noises: Sequence[float], looks: int = LOOKS) -
             for sigma in noises:
                 with tsu.open(url_of(seed, noise(kind, sigma))) as noisy:
                     other = digits.estimator("ctd", noisy, seed, ticks=ticks).deploy(machine)
-                    found |= {f"{name} {kind} {sigma}": value for name, value in judged(other, looks).items()}
+                    found |= {f"{name} {kind} {sigma}": value for name, value in digits.judged(other, looks=looks).items()}
     return found
 
 

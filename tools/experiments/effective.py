@@ -13,11 +13,10 @@ DEAD_KT = 8.0
 ALIVE, DOWN, UP, FLOATING = range(4)
 
 
-def effective_model(chip: Chip) -> tuple[Boltzmann, float]:
-    """The machine of a chip's couplings, biases, slopes, offsets and temperature as they are now, with J_ij and J_ji averaged,
-    and the asymmetry that was averaged away (rms over rms of J).
+def fields_of(chip: Chip) -> tuple[np.ndarray, np.ndarray]:
+    """((couplers,) J, (cells,) h) of a chip whose cells are ideal ones at T = 1, and which has the law that this chip has now.
 
-    A cell's field is slope (sum J s + h + offset) / T. The chip was opened with `bench=1`.
+    A cell's field is slope (sum J s + h + offset) / T; J keeps its direction. The chip was opened with `bench=1`.
     """
     assert chip.oracle_url is not None
     with Oracle(chip.oracle_url) as oracle:
@@ -25,10 +24,16 @@ def effective_model(chip: Chip) -> tuple[Boltzmann, float]:
             oracle.truth(name) for name in ("J", "h", "slope", "offset", "noise_temperature", "temperature_dac", "dead")
         )
     temperature = gain[0] * dac[chip.read_register("TEMP.TDAC")] + gain[1]
-    row = np.asarray(chip.topology.row)
-    target = np.repeat(np.arange(len(h)), np.diff(row))
+    target = np.repeat(np.arange(len(h)), np.diff(np.asarray(chip.topology.row)))
     J = J * slope[target] / temperature
     h = (h + offset) * slope / temperature
     J = np.where(dead[target] == ALIVE, J, 0.0)
-    h = np.where(dead == DOWN, -DEAD_KT, np.where(dead == UP, DEAD_KT, np.where(dead == FLOATING, 0.0, h)))
-    return Boltzmann.symmetrised(row, chip.topology.source, J, h)
+    return J, np.where(dead == DOWN, -DEAD_KT, np.where(dead == UP, DEAD_KT, np.where(dead == FLOATING, 0.0, h)))
+
+
+def effective_model(chip: Chip) -> tuple[Boltzmann, float]:
+    """The machine of a chip's couplings, biases, slopes, offsets and temperature as they are now (`fields_of`), with J_ij and
+    J_ji averaged, and the asymmetry that was averaged away (rms over rms of J).
+    """
+    J, h = fields_of(chip)
+    return Boltzmann.symmetrised(np.asarray(chip.topology.row), chip.topology.source, J, h)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from effective import fields_of
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from tsu_apps.models.exact import log_2cosh
 from tsu_driver import Chip, Linear
-from tsu_emu.bench.client import Oracle
 
 HOT, COOLING, BURN = 3.0, 300, 200
 """Planes are cooled from this temperature over so many sweeps, and left alone for so many, before the first look."""
@@ -21,13 +21,12 @@ def sampled_log_likelihood(chip: Chip, cells: NDArray[np.int64], X: NDArray[np.i
 
     The conservative sampling-based estimate of Bengio, Yao and Cho ("Bounding the test log-likelihood of generative models",
     ICLR 2014): its expectation lies below the truth, by less the more samples there are; here looks x planes. P(x | s) is the
-    law by which the chip draws these cells, with the couplings and biases that it has at that look, which the oracle tells.
+    law by which the chip draws these cells, with the errors that it has at that look, which the oracle tells.
     It needs no symmetric couplings, and mixes over what changes from look to look.
 
-    The couplings are those that are programmed. The chip was opened with `bench=1`, at T = 1, and its cells have no errors of
-    their own. ValueError if two of the cells are coupled to each other: given the others they are then not independent.
+    The couplings are those that are programmed. The chip was opened with `bench=1`, and is asked at T = 1. ValueError if two of
+    the cells are coupled to each other: given the others they are then not independent.
     """
-    assert chip.oracle_url is not None
     row, source, all_cells = np.asarray(chip.topology.row), np.asarray(chip.topology.source), chip.capabilities.cells
     if csr_array((np.ones(len(source)), source, row), shape=(all_cells, all_cells))[cells][:, cells].nnz:
         raise ValueError("two of the cells asked about are coupled to each other, so that their joint law has no closed form")
@@ -37,12 +36,12 @@ def sampled_log_likelihood(chip: Chip, cells: NDArray[np.int64], X: NDArray[np.i
     chip.anneal(Linear(HOT, 1.0, COOLING))
     chip.run(BURN)
     total = np.full(len(X), -np.inf)
-    with Oracle(chip.oracle_url) as oracle:
-        for _ in range(looks):
-            chip.run(EVERY)
-            spins = chip.read().astype(np.float64)
-            J = csr_array((oracle.truth("J"), source, row), shape=(all_cells, all_cells))
-            fields = (J[cells] @ spins.T).T + oracle.truth("h")[cells]
-            given = examples @ fields.T - log_2cosh(fields).sum(axis=1)
-            total = np.logaddexp(total, np.logaddexp.reduce(given, axis=1))
+    for _ in range(looks):
+        chip.run(EVERY)
+        spins = chip.read().astype(np.float64)
+        couplings, h = fields_of(chip)
+        J = csr_array((couplings, source, row), shape=(all_cells, all_cells))
+        fields = (J[cells] @ spins.T).T + h[cells]
+        given = examples @ fields.T - log_2cosh(fields).sum(axis=1)
+        total = np.logaddexp(total, np.logaddexp.reduce(given, axis=1))
     return float(total.mean() - np.log(looks * chip.capabilities.planes))

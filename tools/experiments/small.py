@@ -11,7 +11,7 @@ from experiment import Case, Experiment, Results
 
 import tsu_driver as tsu
 from tsu_apps.learning import Cd, ChipEstimator, Ctd, OnChipCtd, Teacher
-from tsu_apps.models import Boltzmann, exact, kl_to
+from tsu_apps.models import Boltzmann, Exact, exact, kl_to
 from tsu_apps.report import Row
 from tsu_contract.capabilities import LSB_SCALE
 
@@ -21,6 +21,8 @@ CELLS = 10
 TEACHER = f'emu:digits-ideal?fabric.topology={{kind="dense",cells={CELLS}}}&threads=1'
 TEACHER_SIGMA = 0.35
 """Standard deviation of the teacher's couplings, kT."""
+COMPARED = 3
+"""Repetitions that are enough of what the tempered machine is compared with."""
 PLANES = {"data_planes": 16, "free_planes": 16}
 RATES = {"eta_start": 0.01, "eta_end": 0.0005, "sigma": 0.1}
 
@@ -54,18 +56,33 @@ def bars(seed: int, algorithm: str, **parameters: Any) -> dict[str, Any]:
         }
 
 
+def taught(seed: int, pairs: np.ndarray) -> Boltzmann:
+    """A random machine of CELLS cells, couplings and biases normal with TEACHER_SIGMA; pairs : (pairs, 2), all of them."""
+    rng = np.random.default_rng(seed)
+    return Boltzmann(pairs, rng.normal(0, TEACHER_SIGMA, len(pairs)), rng.normal(0, TEACHER_SIGMA, CELLS))
+
+
+def divergence(law: Exact, student: Boltzmann) -> float:
+    """KL(law || student), nats."""
+    return float(law.probabilities @ (np.log(law.probabilities) - np.log(exact(student).probabilities)))
+
+
+def distil(chip: tsu.Chip, seed: int, **parameters: Any) -> Boltzmann:
+    """A machine that has learnt the moments of `taught(seed)` on a dense chip of CELLS cells."""
+    pairs = chip.topology.pairs
+    law = exact(taught(seed, pairs))
+    moments = Teacher(law.correlations[pairs[:, 0], pairs[:, 1]], law.means)
+    machine = Ctd(chip, range(CELLS), seed=seed, teacher=moments, **parameters).fit(None, progress=False)
+    return Boltzmann(pairs, machine.weights_, machine.biases_)
+
+
 def teacher(seed: int, **parameters: Any) -> dict[str, Any]:
     """Distil a random Boltzmann machine of CELLS cells from its exact moments; KL(teacher || student)."""
     with tsu.open(f"{TEACHER}&run_seed={seed + 1}") as chip:
-        rng, pairs = np.random.default_rng(seed), chip.topology.pairs
-        taught = Boltzmann(pairs, rng.normal(0, TEACHER_SIGMA, len(pairs)), rng.normal(0, TEACHER_SIGMA, CELLS))
-        law = exact(taught)
-        moments = Teacher(law.correlations[pairs[:, 0], pairs[:, 1]], law.means)
-        machine = Ctd(chip, range(CELLS), seed=seed, teacher=moments, **parameters).fit(None, progress=False)
-        student = exact(Boltzmann(pairs, machine.weights_, machine.biases_))
-        kl = float(law.probabilities @ (np.log(law.probabilities) - np.log(student.probabilities)))
-        untaught = exact(Boltzmann(pairs, np.zeros(len(pairs)), np.zeros(CELLS)))
-        return {"kl": kl, "kl_untaught": float(law.probabilities @ np.log(law.probabilities / untaught.probabilities))}
+        student = distil(chip, seed, **parameters)
+    law = exact(taught(seed, student.pairs))
+    untaught = Boltzmann(student.pairs, np.zeros(len(student.pairs)), np.zeros(CELLS))
+    return {"kl": divergence(law, student), "kl_untaught": divergence(law, untaught)}
 
 
 def _bars(quick: bool) -> Sequence[Case]:
@@ -73,8 +90,8 @@ def _bars(quick: bool) -> Sequence[Case]:
     common = {"algorithm": "onchip", "sweeps_per_tick": 1, "tau_data": 8.0, "tau_free": 8.0, **PLANES, **RATES, **ticks}
     return (
         Case("tempered", bars, {**common, "rungs": 4, "weathering": 1e-3}),
-        Case("one temperature", bars, {**common, "weathering": 5e-3}),
-        Case("cd-1", bars, {"algorithm": "cd", "planes": 16, **RATES, **ticks}),
+        Case("one temperature", bars, {**common, "weathering": 5e-3}, COMPARED),
+        Case("cd-1", bars, {"algorithm": "cd", "planes": 16, **RATES, **ticks}, COMPARED),
     )
 
 

@@ -24,7 +24,7 @@ COLUMNS = (
     ("nats", "nat"), ("accuracy", ""), ("chip_seconds", "s"), ("joules", "J"), ("bytes", "B"), ("host_operations", "MAC"),
 )  # fmt: skip
 """Log-likelihood, accuracy, chip time, energy, bytes over the wire, multiply-adds of the host."""
-SGD_UPDATES = 6000
+SGD_UPDATES, SEEDS = 6000, 3
 
 
 def backpropagation(seed: int, epochs: int) -> dict[str, Any]:
@@ -37,9 +37,9 @@ def backpropagation(seed: int, epochs: int) -> dict[str, Any]:
 
 def _cases(quick: bool) -> Sequence[Case]:
     more = {"ticks": 200} if quick else {}
-    cases = [Case(name, digits.train, {"algorithm": a, "chip": CHIP, **p, **more}) for name, (a, p) in ALGORITHMS.items()]
+    cases = [Case(name, digits.train, {"algorithm": a, "chip": CHIP, **p, **more}, SEEDS) for name, (a, p) in ALGORITHMS.items()]
     epochs = SGD_UPDATES * 32 // len(digits.load().train)
-    return [*cases, Case("backpropagation", backpropagation, {"epochs": 3 if quick else epochs})]
+    return [*cases, Case("backpropagation", backpropagation, {"epochs": 3 if quick else epochs}, SEEDS)]
 
 
 def _judge(results: Results, quick: bool) -> list[Row]:
