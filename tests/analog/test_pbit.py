@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from reference import analog as reference
 from serving import config
-from tsu_emu.analog.pbit import LANES, decide, slopes_of, update_cells, update_cells_parallel, update_plane
+from tsu_emu.analog import sweep
+from tsu_emu.analog.pbit import LANES, decide, slopes_of, update_cells, update_plane
 from tsu_emu.chip import Chip
 
 F = np.float32
@@ -58,7 +59,8 @@ def bank_of(chip: Chip, planes: int) -> tuple[Any, ...]:
     s.clamp_mask[:] = rng.integers(0, 1 << 64, s.spins.shape, dtype=np.uint64) & rng.integers(
         0, 1 << 64, s.spins.shape, dtype=np.uint64
     )
-    s.enabled[:] = np.uint64((1 << planes) - 1)
+    for block in range(len(s.enabled)):
+        s.enabled[block] = np.uint64((1 << min(max(planes - 64 * block, 0), 64)) - 1)
     slopes_of(s.slope, chip._plant.die.scale, 1.0, s.plane_temp)
     chip._plant.doubled[:] = 2 * rng.integers(-20_000, 20_000, len(chip._plant.doubled))
     chip._plant.base[:] = rng.integers(-30_000, 30_000, len(chip._plant.base))
@@ -69,26 +71,32 @@ GRAPHS = [
     {"kind": "grid", "width": 13, "height": 11, "rules": [[1, 0], [2, 1]]},
     {"kind": "dense", "cells": 9},
     {"kind": "bipartite", "visible": 37, "hidden": 70},
+    {"kind": "grid", "width": 128, "height": 100, "rules": [[1, 0], [2, 1]]},
 ]
 
 
-@pytest.mark.parametrize("graph", GRAPHS, ids=lambda g: str(g["kind"]))
-@pytest.mark.parametrize("kernel", ["by plane", "two chunks", "three chunks"])
+@pytest.mark.parametrize("graph", GRAPHS, ids=lambda g: f"{g['kind']} {g.get('width', '')}")
+@pytest.mark.parametrize("kernel", ["this processor's", "by plane", "one thread", "two threads", "three threads"])
 def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str) -> None:
-    """Plane by plane, in chunks over threads, or 64 planes at once: the same noise, the same decisions."""
+    """Plane by plane, in vectors, in chunks and blocks over threads: the noise and decisions of the portable kernel."""
     results = []
-    for name in ("together", kernel):
-        chip = Chip(config(graph))
-        t, bank, key = chip._plant.topology, bank_of(chip, 64), chip._plant.key
+    for name in ("portable", kernel):
+        chip = Chip(config(graph, planes=128))
+        t, bank, key = chip._plant.topology, bank_of(chip, 128), chip._plant.key
         net, code = (t.order, t.row, t.source), (chip._plant.doubled, chip._plant.base, chip._plant.soft[:0])
         for tick, visit in ((3, 0), (1 << 40, 0), (4, 5)):
+            if "thread" in name:
+                colours = np.arange(len(t.phase) - 1)
+                threads = {"one thread": 1, "two threads": 2, "three threads": 3}[name]
+                sweep.update_phases(net, code, bank, t.phase, colours, np.full(len(colours), visit), tick, key, threads)
+                continue
             for low, high in zip(t.phase[:-1], t.phase[1:], strict=True):
-                if name == "together":
-                    update_cells(net, code, bank, 0, low, high, visit, tick, key)
-                elif name == "by plane":
-                    for plane in range(64):
-                        update_plane(net, code, bank, plane, low, high, visit, tick, key)
-                else:
-                    update_cells_parallel(net, code, bank, 0, low, high, visit, tick, key, 2 if name == "two chunks" else 3)
+                for block in (0, 1):
+                    if name == "by plane":
+                        for plane in range(64):
+                            update_plane(net, code, bank, 64 * block + plane, low, high, visit, tick, key)
+                    else:
+                        update = sweep.update_cells if name == "this processor's" else update_cells
+                        update(net, code, bank, block, low, high, visit, tick, key)
         results.append(chip.state.spins.copy())
     assert np.array_equal(results[0], results[1])

@@ -7,9 +7,8 @@ Fields are int32 in grid units: sums are exact in any order.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from tsu_emu.jit import inner, kernel, parallel_kernel
+from tsu_emu.jit import inner, kernel
 from tsu_emu.noise.threefry import threefry
 
 U = np.uint32
@@ -168,15 +167,6 @@ def update_plane(net, code, bank, plane, low, high, visit, tick, key):  # type: 
             i = order[rank]
             free = (Q(1) << bit) & ~masks[i]
             words[i] = (words[i] & ~free) | (((word >> Q(rank - first)) << bit) & free)
-
-
-@parallel_kernel
-def update_cells_parallel(net, code, bank, block, low, high, visit, tick, key, parts):  # type: ignore[no-untyped-def]
-    """As `update_cells`, in `parts` chunks of ranks for as many threads; same result, since no cell hears its own colour."""
-    size = ((high - low + parts - 1) // parts + 3) & ~3
-    for part in prange(parts):
-        first = low + part * size
-        update_cells(net, code, bank, block, first, min(high, first + size), visit, tick, key)
 
 
 @inner

@@ -20,14 +20,12 @@ from tsu_emu.analog.pbit import (
     place_soft,
     random_colour,
     slopes_of,
-    update_cells,
-    update_cells_parallel,
-    update_plane,
 )
+from tsu_emu.analog.sweep import CELL_WORK, update_phases
 from tsu_emu.chip.schedule import step_schedule
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
-from tsu_emu.digital.correlator import accumulate, latch, ones
+from tsu_emu.digital.correlator import accumulate, latch
 from tsu_emu.digital.crc import crc32
 from tsu_emu.digital.regfile import RegisterRules, peek_word
 from tsu_emu.digital.validate import WindowRules
@@ -53,14 +51,6 @@ edge = sequencer.edge
 
 DONE, MET, AT_FIRMWARE, OUT_OF_BUDGET, AT_PARAMETERS, AT_SWEEP, AT_ARRAY = range(7)
 """Why `advance` returned."""
-
-CELL_WORK = 8
-"""Work of a cell beyond its couplers, in couplers; one unit is about 6 ns for 64 planes: z1-128 has 376,832 a sweep
-and does 481 M updates/s (`tools/run bench kernels`)."""
-PARALLEL_FROM = 50_000
-"""Work of a colour phase from which a second thread pays."""
-FEW_PLANES = 4
-"""Enabled planes of a block up to which they are updated one by one."""
 
 
 class Plant(NamedTuple):
@@ -195,22 +185,23 @@ def _colour_of(scan, phase, colours, tick, key):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _update_colour(net, code, bank, low, high, visit, tick, key, threads):  # type: ignore[no-untyped-def]
-    """One colour phase in all blocks that have an enabled plane. Returns its work."""
-    enabled = bank[3]
-    work = (high - low) * (net[2].size // net[0].size + CELL_WORK)
-    for block in range(enabled.size):
-        if enabled[block] == 0:
-            continue
-        if ones(enabled[block]) <= FEW_PLANES:
-            for k in range(64):
-                if (enabled[block] >> np.uint64(k)) & np.uint64(1):
-                    update_plane(net, code, bank, 64 * block + k, low, high, visit, tick, key)
-        elif threads > 1 and work >= PARALLEL_FROM:
-            update_cells_parallel(net, code, bank, block, low, high, visit, tick, key, threads)
-        else:
-            update_cells(net, code, bank, block, low, high, visit, tick, key)
-    return work * enabled.size
+def _update(p, s, c, bank, first, last, tick):  # type: ignore[no-untyped-def]
+    """Phases first .. last - 1 of sweep `tick`. Returns their work."""
+    phase = p.topology.phase
+    colours, visits = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
+    for k in range(first, last):
+        colours[k - first], visits[k - first] = _colour_of(c.sequencer[SCAN], k, phase.size - 1, tick, p.scan_key)
+    net = (p.topology.order, p.topology.row, p.topology.source)
+    code = (p.doubled, p.base, p.soft if c.time[SOFT] & SOFT_ON != 0 else p.soft[:0])
+    return update_phases(net, code, bank, phase, colours, visits, tick, p.key, p.threads)
+
+
+@inner
+def _phase_follows(c, slot, until, general):  # type: ignore[no-untyped-def]
+    """Whether the next thing to happen is a colour phase with the fields of the one before."""
+    if slot != EVENT_SEQUENCER or c.events[slot] > until or c.sequencer[ACTIVITY] != COLOUR_PHASE:
+        return False
+    return not (general and c.time[STALE])
 
 
 @inner
@@ -234,11 +225,16 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
     AT_ARRAY: an action that this loop leaves to its caller
     """
     c, timing, phase = s.core[0], p.timing[0], p.topology.phase
-    net = (p.topology.order, p.topology.row, p.topology.source)
     bank = (s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.slope)
+    # Phases first .. last - 1 of sweep `owed` are owed: threads get them together, before anybody can see spins.
+    first, last, owed = 0, 0, np.int64(0)
     while True:
         slot = next_event(c)
-        if word >= 0 and c.events[slot] > c.time[NOW] and peek_word(c, p.rules, word) & mask == wanted & mask:
+        met = word >= 0 and c.events[slot] > c.time[NOW] and peek_word(c, p.rules, word) & mask == wanted & mask
+        if last > first and (met or budget <= 0 or not _phase_follows(c, slot, until, p.general)):
+            budget -= _update(p, s, c, bank, first, last, owed)
+            first, last = 0, 0
+        if met:
             return MET, NOTHING
         if c.events[slot] > until:
             c.time[NOW] = max(c.time[NOW], until)
@@ -271,10 +267,9 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
                 return reason, action
             continue
         if action == DO_COLOUR:
-            code = (p.doubled, p.base, p.soft if c.time[SOFT] & SOFT_ON != 0 else p.soft[:0])
-            colour, visit = _colour_of(c.sequencer[SCAN], k, phase.size - 1, tick, p.scan_key)
+            colour, _ = _colour_of(c.sequencer[SCAN], k, phase.size - 1, tick, p.scan_key)
             c.counts[UPDATES] += c.sequencer[ENABLED] * (phase[colour + 1] - phase[colour])
-            budget -= _update_colour(net, code, bank, phase[colour], phase[colour + 1], visit, tick, p.key, p.threads)
+            first, last, owed = first if last > first else k, k + 1, tick
         elif action == DO_SWEEP_START:
             budget -= s.spins.size
             _start_sweep(c, p, s, bank)

@@ -1,0 +1,54 @@
+"""The same spins whatever processor Numba compiles for: this one, x86-64 with AVX2, x86-64 without anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+SWEEPS = """
+import hashlib
+import numpy as np
+from tsu_emu.analog.sweep import update_phases
+from tsu_emu.lanes.target import HAS_NIBBLES
+visible, hidden = 37, 70
+cells = visible + hidden
+rng = np.random.default_rng(3)
+row = np.concatenate([[0], np.cumsum([hidden] * visible + [visible] * hidden)]).astype(np.int64)
+source = np.concatenate([np.tile(np.arange(visible, cells), visible), np.tile(np.arange(visible), hidden)]).astype(np.uint32)
+doubled = 2 * rng.integers(-20_000, 20_000, row[-1]).astype(np.int32)
+base = rng.integers(-30_000, 30_000, cells).astype(np.int32)
+spins, mask, value = (rng.integers(0, 1 << 64, (2, cells), dtype=np.uint64) for _ in range(3))
+enabled = np.array([(1 << 64) - 1, 0b101], np.uint64)
+slope = (-1e-4 * rng.uniform(0.3, 3, 128)).astype(np.float32)
+net, code = (np.arange(cells), row, source), (doubled, base, np.zeros((0, 0, 64), np.int32))
+bank, phase = (spins, mask & value, value, enabled, slope), np.array([0, visible, cells])
+for tick in range(20):
+    update_phases(net, code, bank, phase, np.arange(2), np.zeros(2, np.int64), tick, np.arange(3, dtype=np.uint32), 1)
+print(HAS_NIBBLES, hashlib.sha256(spins.tobytes()).hexdigest())
+"""
+TARGETS = {
+    "here": {},
+    "AVX2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi2,+popcnt"},
+    "generic": {"NUMBA_CPU_NAME": "generic"},
+}
+
+
+def swept(target: str) -> tuple[bool, str]:
+    """(whether it had AVX-512's tables, check sum of the spins)."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_CPU")} | TARGETS[target]
+    out = subprocess.run([sys.executable, "-c", SWEEPS], env=environment, capture_output=True, text=True, check=True, timeout=300)
+    has_nibbles, digest = out.stdout.split()
+    return has_nibbles == "True", digest
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="these targets are of x86-64")
+def test_every_target_gives_the_same_spins() -> None:
+    """Also with multiply-add at hand, which must not be used; what lacks AVX-512 takes the portable kernel."""
+    found = {target: swept(target) for target in TARGETS}
+    assert not found["AVX2"][0]
+    assert not found["generic"][0]
+    assert len({digest for _, digest in found.values()}) == 1

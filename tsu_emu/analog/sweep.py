@@ -1,0 +1,97 @@
+"""Sweeps of clocked p-bits: which kernel does them on this processor, and how threads share them.
+
+Results depend on neither: planes know nothing of each other, and no cell hears its own colour.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from tsu_emu.analog.pbit import update_plane
+from tsu_emu.jit import inner, kernel, parallel_kernel
+from tsu_emu.lanes.target import HAS_NIBBLES
+
+if HAS_NIBBLES:
+    from tsu_emu.analog.pbit512 import update_cells
+else:
+    from tsu_emu.analog.pbit import update_cells
+
+Q = np.uint64
+CELL_WORK = 8
+"""Work of a cell beyond its couplers, in couplers; a unit is 2 to 6 ns for 64 planes."""
+PARALLEL_FROM = 50_000
+"""Work from which a second thread pays."""
+FEW_PLANES = 4
+"""Enabled planes of a block up to which they are updated one by one."""
+
+
+@inner
+def _few(x):  # type: ignore[no-untyped-def]
+    """Whether at most FEW_PLANES bits of a uint64 are set."""
+    for _ in range(FEW_PLANES):
+        x &= x - Q(1)
+    return x == Q(0)
+
+
+@kernel
+def update_block(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
+    """Update the cells of ranks low .. high - 1, all of one colour, in the enabled planes of a block; `pbit.update_cells`."""
+    enabled = bank[3][block]
+    if not _few(enabled):
+        update_cells(net, code, bank, block, low, high, visit, tick, key)
+        return
+    for k in range(64):
+        if (enabled >> Q(k)) & Q(1):
+            update_plane(net, code, bank, 64 * block + k, low, high, visit, tick, key)
+
+
+@parallel_kernel
+def _update_parts(net, code, bank, block, low, high, visit, tick, key, parts):  # type: ignore[no-untyped-def]
+    """As `update_block`, in chunks of ranks for as many threads."""
+    size = ((high - low + parts - 1) // parts + 3) & ~3
+    for part in prange(parts):
+        first = low + part * size
+        update_block(net, code, bank, block, first, min(high, first + size), visit, tick, key)
+
+
+@inner
+def _update_phases(net, code, bank, block, phase, colours, visits, tick, key, threads):  # type: ignore[no-untyped-def]
+    """All phases, one after the other, in one block."""
+    if bank[3][block] == Q(0):
+        return
+    couplers_and_cell = net[2].size // net[0].size + CELL_WORK
+    for k in range(colours.size):
+        low, high = phase[colours[k]], phase[colours[k] + 1]
+        if threads > 1 and (high - low) * couplers_and_cell >= PARALLEL_FROM:
+            _update_parts(net, code, bank, block, low, high, visits[k], tick, key, threads)
+        else:
+            update_block(net, code, bank, block, low, high, visits[k], tick, key)
+
+
+@parallel_kernel
+def _update_blocks(net, code, bank, phase, colours, visits, tick, key):  # type: ignore[no-untyped-def]
+    """All phases in all blocks, a block to a thread."""
+    for block in prange(bank[3].size):
+        _update_phases(net, code, bank, block, phase, colours, visits, tick, key, 1)
+
+
+@kernel
+def update_phases(net, code, bank, phase, colours, visits, tick, key, threads):  # type: ignore[no-untyped-def]
+    """Update the colours of some phases of one sweep, in that order. Returns its work.
+
+    phase : (colours + 1,) int64, first rank of each colour; colours, visits : (n,) int64, colour of each phase, and what tells
+    its updates from others of the sweep; the rest as in `pbit.update_cells`
+    """
+    cells, blocks = 0, 0
+    for k in range(colours.size):
+        cells += phase[colours[k] + 1] - phase[colours[k]]
+    for block in range(bank[3].size):
+        blocks += bank[3][block] != Q(0)
+    work = cells * (net[2].size // net[0].size + CELL_WORK)
+    if threads > 1 and blocks >= threads and work >= PARALLEL_FROM:
+        _update_blocks(net, code, bank, phase, colours, visits, tick, key)
+    else:
+        for block in range(bank[3].size):
+            _update_phases(net, code, bank, block, phase, colours, visits, tick, key, threads)
+    return work * blocks

@@ -1,0 +1,144 @@
+"""Operations on vectors, each with the instruction that it stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from tsu_emu.lanes.values import BIT, BLOCKS, BYTE, BYTES, FLOATS, INTS, LANES, QUAD, WORD, call, constant, instruction, splat
+
+MASK = ir.IntType(LANES)
+_PLANES = 64
+_SPREAD = [8 * (7 - word) + byte for byte in range(8) for word in range(8)]
+"""Where the bytes of eight words go, so that eight bytes side by side are of the same eight planes, the last word first."""
+_IDENTITY = 0x8040201008040201
+"""The 8x8 bit matrix that changes nothing; as the first operand of vgf2p8affineqb it transposes the second."""
+
+
+@instruction(INTS, types.int32)
+def ints(b: Any, x: Any) -> Any:
+    """The same integer in all lanes. vpbroadcastd"""
+    return splat(b, INTS, x)
+
+
+@instruction(FLOATS, types.float32)
+def floats(b: Any, x: Any) -> Any:
+    """The same number in all lanes. vbroadcastss"""
+    return splat(b, FLOATS, x)
+
+
+@instruction(INTS, types.int32)
+def counting(b: Any, first: Any) -> Any:
+    """first, first + 1, ... vpaddd"""
+    return b.add(splat(b, INTS, first), constant(INTS, range(LANES)))
+
+
+@instruction(FLOATS, INTS)
+def to_floats(b: Any, x: Any) -> Any:
+    """Rounded to the nearest, ties to even. vcvtdq2ps"""
+    return b.sitofp(x, FLOATS.llvm)
+
+
+@instruction(INTS, FLOATS)
+def to_ints(b: Any, x: Any) -> Any:
+    """Without what is behind the point. vcvttps2dq"""
+    return b.fptosi(x, INTS.llvm)
+
+
+@instruction(FLOATS, INTS)
+def as_floats(b: Any, x: Any) -> Any:
+    """The same bits."""
+    return b.bitcast(x, FLOATS.llvm)
+
+
+@instruction(FLOATS, FLOATS)
+def floor(b: Any, x: Any) -> Any:
+    """vrndscaleps"""
+    return call(b, "llvm.floor.v16f32", x)
+
+
+@instruction(FLOATS, FLOATS, types.float32)
+def limited(b: Any, x: Any, limit: Any) -> Any:
+    """To -limit .. limit. vmaxps, vminps"""
+    high = splat(b, FLOATS, limit)
+    low = b.fneg(high)
+    x = b.select(b.fcmp_ordered(">", x, low), x, low)
+    return b.select(b.fcmp_ordered("<", x, high), x, high)
+
+
+@instruction(INTS, INTS, types.int32)
+def shifted_up(b: Any, x: Any, by: Any) -> Any:
+    """vpslld"""
+    return b.shl(x, splat(b, INTS, by))
+
+
+@instruction(INTS, INTS, types.int32)
+def shifted_down(b: Any, x: Any, by: Any) -> Any:
+    """As unsigned integers. vpsrld"""
+    return b.lshr(x, splat(b, INTS, by))
+
+
+@instruction(INTS, INTS, types.int32)
+def rotated(b: Any, x: Any, by: Any) -> Any:
+    """To higher places. vprold"""
+    return call(b, "llvm.fshl.v16i32", x, x, splat(b, INTS, by))
+
+
+@instruction(types.uint64, FLOATS, types.float32)
+def below(b: Any, x: Any, limit: Any) -> Any:
+    """Bit r tells whether lane r is less than limit. vcmpltps"""
+    bits = b.fcmp_ordered("<", x, splat(b, FLOATS, limit))
+    return b.zext(b.bitcast(bits, MASK), QUAD)
+
+
+@instruction(types.uint16, types.uint16)
+def opaque(b: Any, x: Any) -> Any:
+    """The same, unknown to the compiler, which would replace selections by constant masks with slower shuffles."""
+    return b.asm(ir.FunctionType(MASK, [MASK]), "", "=r,0", [x], False)
+
+
+@instruction(INTS, INTS, types.int32, types.uint16)
+def added_where(b: Any, x: Any, value: Any, mask: Any) -> Any:
+    """value is added in the lanes whose bit of the mask is 1. vpaddd with a mask"""
+    chosen = b.bitcast(mask, ir.VectorType(BIT, LANES))
+    return b.select(chosen, b.add(x, splat(b, INTS, value)), x)
+
+
+@instruction(BYTES, *[types.uint64] * 8)
+def transposed(b: Any, *words: Any) -> Any:
+    """Byte r holds bit r of the eight words, word k at its bit k. vpermb, vgf2p8affineqb"""
+    eight = ir.Constant(BLOCKS.llvm, ir.Undefined)
+    for k, word in enumerate(words):
+        eight = b.insert_element(eight, word, ir.Constant(WORD, k))
+    x = b.bitcast(eight, BYTES.llvm)
+    x = b.shuffle_vector(x, x, ir.Constant(ir.VectorType(WORD, _PLANES), _SPREAD))
+    identity = b.bitcast(constant(BLOCKS, [_IDENTITY] * 8), BYTES.llvm)
+    return call(b, "llvm.x86.vgf2p8affineqb.512", identity, x, ir.Constant(BYTE, 0))
+
+
+def _quarter(q: int) -> Any:
+    places = [LANES * q + byte // 4 for byte in range(_PLANES)]
+
+    @instruction(INTS, BYTES)
+    def quarter(b: Any, x: Any) -> Any:
+        return b.bitcast(call(b, "llvm.x86.avx512.permvar.qi.512", x, constant(BYTES, places)), INTS.llvm)
+
+    return quarter
+
+
+quarter_0, quarter_1, quarter_2, quarter_3 = (_quarter(q) for q in range(4))
+"""Bytes 16 q .. 16 q + 15, one to a lane, in each of its bytes. vpermb"""
+
+
+@instruction(INTS, INTS, INTS)
+def looked_up(b: Any, table: Any, lanes: Any) -> Any:
+    """Of each lane, the entry of the table that its four lowest bits name. vpermd"""
+    return call(b, "llvm.x86.avx512.permvar.si.512", table, lanes)
+
+
+@instruction(BLOCKS, BLOCKS, BLOCKS)
+def aes_round(b: Any, x: Any, key: Any) -> Any:
+    """One round of AES on four blocks. vaesenc"""
+    return call(b, "llvm.x86.aesni.aesenc.512", x, key)
