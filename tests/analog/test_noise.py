@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba import njit
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from tsu_emu.noise.ars import ROUNDS, ars
 from tsu_emu.noise.normal import natural_log, normal_of, normals
 from tsu_emu.noise.threefry import threefry
 
@@ -25,6 +28,67 @@ PI = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0, 0x
 def test_threefry4x32_13_gives_the_published_answers(words: tuple[int, ...], expected: tuple[int, ...]) -> None:
     """kat_vectors of Random123 (D. E. Shaw Research): counter, then key."""
     assert tuple(int(x) for x in threefry(*(U(w) for w in words))) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((0,) * 8, (0x8D73EE19, 0x506401EF, 0x13C2DBE4, 0x0CBE9C0D)),
+        ((*(0xFFFFFFFF,) * 6, 0, 0), (0xBB3743B1, 0x9F635551, 0xECBC87FC, 0xA19478A9)),
+        (PI, (0xA516E7D6, 0x8357AD74, 0x5B59B3EC, 0x8763FFF3)),
+    ],
+    ids=["zeros", "ones", "digits of pi"],
+)
+def test_ars4x32_10_gives_the_published_answers(words: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """kat_vectors of Random123 (D. E. Shaw Research): counter, then key; all with ten rounds."""
+    assert tuple(int(x) for x in ars(*(U(w) for w in words), 10)) == expected
+
+
+@njit
+def flip_words(ranks: int, planes: int, sweeps: int, rounds: int) -> NDArray[np.uint32]:
+    """(ranks, planes, sweeps) noise words of p-bits, by ARS with so many rounds, or by Threefry if that is 0."""
+    out = np.empty((ranks, planes, sweeps), np.uint32)
+    for i in range(ranks):
+        for p in range(planes):
+            for t in range(sweeps):
+                if rounds:
+                    out[i, p, t] = ars(U(i), U(p >> 2), U(t), U(0), U(7), U(0), U(1), U(0), rounds)[p & 3]
+                else:
+                    out[i, p, t] = threefry(U(i >> 2), U(p), U(t), U(0), U(7), U(0), U(1), U(0))[i & 3]
+    return out
+
+
+def worst_deviation(words: NDArray[np.uint32]) -> float:
+    """The greatest of about 400 deviations from what independent uniform words give, in standard errors: counts of each byte;
+    correlations of neighbours (1, 2, 4, 8 apart along ranks, planes and sweeps), of words and of each of their bits; words that
+    share their upper 24 bits."""
+    found, n = [], words.size
+    for byte in range(4):
+        counts = np.bincount((words >> U(8 * byte) & U(255)).ravel(), minlength=256)
+        chi2 = float(((counts - n / 256) ** 2).sum() / (n / 256))
+        found.append((chi2 - 255) / np.sqrt(2 * 255))
+    u = words / 2.0**32 - 0.5
+    for axis in range(3):
+        for lag in (1, 2, 4, 8):
+            a, b = (np.moveaxis(x, axis, 0) for x in (u, u))
+            pairs = a[lag:].size
+            found.append(float((a[lag:] * b[:-lag]).sum()) * 12 / np.sqrt(pairs))
+            w = np.moveaxis(words, axis, 0)
+            changed = w[lag:] ^ w[:-lag]
+            found += [(float((changed >> U(bit) & U(1)).mean()) - 0.5) * 2 * np.sqrt(pairs) for bit in range(32)]
+    expected = n * n / 2 / 2.0**24
+    collisions = n - len(np.unique(words >> U(8)))
+    found.append((collisions - expected) / np.sqrt(expected))
+    return float(np.abs(found).max())
+
+
+def test_flip_noise_is_independent_along_cells_planes_and_sweeps() -> None:
+    """Within 5 standard errors, of 400; with two rounds of ARS, or one, the same counters are not."""
+    shape = 128, 64, 32
+    assert worst_deviation(flip_words(*shape, 0)) < 5
+    assert worst_deviation(flip_words(*shape, ROUNDS)) < 5
+    for rounds in (1, 2):
+        assert worst_deviation(flip_words(*shape, rounds)) > 50
 
 
 def test_the_normal_deviate_inverts_the_normal_law() -> None:

@@ -77,26 +77,27 @@ GRAPHS = [
 
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda g: f"{g['kind']} {g.get('width', '')}")
 @pytest.mark.parametrize("kernel", ["this processor's", "by plane", "one thread", "two threads", "three threads"])
-def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str) -> None:
+@pytest.mark.parametrize("by_aes", [False, True], ids=["Threefry", "AES"])
+def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str, by_aes: bool) -> None:
     """Plane by plane, in vectors, in chunks and blocks over threads: the noise and decisions of the portable kernel."""
     results = []
     for name in ("portable", kernel):
         chip = Chip(config(graph, planes=128))
-        t, bank, key = chip._plant.topology, bank_of(chip, 128), chip._plant.key
+        t, bank, noise = chip._plant.topology, bank_of(chip, 128), (chip._plant.key, by_aes)
         net, code = (t.order, t.row, t.source), (chip._plant.doubled, chip._plant.base, chip._plant.soft[:0])
         for tick, visit in ((3, 0), (1 << 40, 0), (4, 5)):
             if "thread" in name:
                 colours = np.arange(len(t.phase) - 1)
                 threads = {"one thread": 1, "two threads": 2, "three threads": 3}[name]
-                sweep.update_phases(net, code, bank, t.phase, colours, np.full(len(colours), visit), tick, key, threads)
+                sweep.update_phases(net, code, bank, t.phase, colours, np.full(len(colours), visit), tick, noise, threads)
                 continue
             for low, high in zip(t.phase[:-1], t.phase[1:], strict=True):
                 for block in (0, 1):
                     if name == "by plane":
                         for plane in range(64):
-                            update_plane(net, code, bank, 64 * block + plane, low, high, visit, tick, key)
+                            update_plane(net, code, bank, 64 * block + plane, low, high, visit, tick, noise)
                     else:
                         update = sweep.update_cells if name == "this processor's" else update_cells
-                        update(net, code, bank, block, low, high, visit, tick, key)
+                        update(net, code, bank, block, low, high, visit, tick, noise)
         results.append(chip.state.spins.copy())
     assert np.array_equal(results[0], results[1])

@@ -13,7 +13,7 @@ SWEEPS = """
 import hashlib
 import numpy as np
 from tsu_emu.analog.sweep import update_phases
-from tsu_emu.lanes.target import HAS_NIBBLES
+from tsu_emu.lanes.target import HAS_VECTORS
 visible, hidden = 37, 70
 cells = visible + hidden
 rng = np.random.default_rng(3)
@@ -27,8 +27,9 @@ slope = (-1e-4 * rng.uniform(0.3, 3, 128)).astype(np.float32)
 net, code = (np.arange(cells), row, source), (doubled, base, np.zeros((0, 0, 64), np.int32))
 bank, phase = (spins, mask & value, value, enabled, slope), np.array([0, visible, cells])
 for tick in range(20):
-    update_phases(net, code, bank, phase, np.arange(2), np.zeros(2, np.int64), tick, np.arange(3, dtype=np.uint32), 1)
-print(HAS_NIBBLES, hashlib.sha256(spins.tobytes()).hexdigest())
+    noise = np.arange(3, dtype=np.uint32), tick % 2 == 1
+    update_phases(net, code, bank, phase, np.arange(2), np.zeros(2, np.int64), tick, noise, 1)
+print(HAS_VECTORS, hashlib.sha256(spins.tobytes()).hexdigest())
 """
 TARGETS = {
     "here": {},
@@ -41,13 +42,13 @@ def swept(target: str) -> tuple[bool, str]:
     """(whether it had AVX-512's tables, check sum of the spins)."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_CPU")} | TARGETS[target]
     out = subprocess.run([sys.executable, "-c", SWEEPS], env=environment, capture_output=True, text=True, check=True, timeout=300)
-    has_nibbles, digest = out.stdout.split()
-    return has_nibbles == "True", digest
+    has_vectors, digest = out.stdout.split()
+    return has_vectors == "True", digest
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these targets are of x86-64")
 def test_every_target_gives_the_same_spins() -> None:
-    """Also with multiply-add at hand, which must not be used; what lacks AVX-512 takes the portable kernel."""
+    """By both generators, with multiply-add at hand, which must not be used; what lacks AVX-512 takes the portable kernels."""
     found = {target: swept(target) for target in TARGETS}
     assert not found["AVX2"][0]
     assert not found["generic"][0]

@@ -157,6 +157,7 @@ def random_config(rng: random.Random) -> dict[str, Any]:
         },
         "timing": _timing(rng),
     }
+    config["cell"]["noise"] = {"kind": "ideal", "generator": "aes" if config["seeds"]["run"] % 4 == 0 else "threefry"}
     widest = max(config[name]["dac"]["bits"] for name in ("coupling", "bias"))
     config["learning"] = {
         "bits": rng.choice((0, widest, 16, 16, *(rng.randint(widest, 16) for _ in range(4)))),

@@ -67,6 +67,7 @@ class Fabric:
         self.planes = config.fabric.planes
         self.cell_words = (graph.cells + 31) // 32
         self.seed = config.seeds.run
+        self.by_aes = config.cell.noise.generator == "aes"
         self.analog = build_analog(config, graph)
         self.ledger = Ledger(config)
         dead = dead_cells(config, graph.cells)
@@ -175,9 +176,14 @@ class Fabric:
         for p in taken.planes:
             for i in range(self.graph.cells):
                 if self.graph.colour[i] == colour and i not in taken.clamped[p]:
-                    word = noise.spin_word(self.seed, noise.FLIPS, self.graph.rank[i], p + 65536 * visit, self.sweep)
+                    word = self._flip_word(self.graph.rank[i], p, visit)
                     self.spins[p][i] = decide(taken.slope[p], self.field(p, i), word)
                     self.flips += 1
+
+    def _flip_word(self, rank: int, plane: int, visit: int) -> int:
+        if self.by_aes:
+            return noise.ars_spin_word(self.seed, noise.FLIPS, rank, plane, visit, self.sweep)
+        return noise.spin_word(self.seed, noise.FLIPS, rank, plane + 65536 * visit, self.sweep)
 
     def field(self, plane: int, cell: int) -> int:
         """Field of a cell in units of the grid."""

@@ -9,6 +9,7 @@ MASK32 = 0xFFFFFFFF
 ROTATIONS = ((10, 26), (11, 21), (13, 27), (23, 5), (6, 20), (17, 11), (25, 10), (18, 20))
 PARITY = 0x1BD11BDA
 ROUNDS = 13
+WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 
 FLIPS, POWER_ON, COUPLING_DAC, BIAS_DAC, TEMPERATURE_DAC, COUPLER_GAIN, PBIT, SCAN_ORDER = range(1, 9)
 DEAD_CELLS, STUCK_BITS = 17, 18
@@ -69,6 +70,55 @@ def threefry(key: Words, counter: Words) -> Words:
 def draw(seed: int, stream: int, counter: Words) -> Words:
     """Four words of a stream."""
     return threefry((seed & MASK32, seed >> 32, stream, 0), counter)
+
+
+def _times(a: int, b: int) -> int:
+    """Product in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1 (FIPS 197, 4.2)."""
+    total = 0
+    for bit in range(8):
+        if b >> bit & 1:
+            total ^= a << bit
+    for bit in range(14, 7, -1):
+        if total >> bit & 1:
+            total ^= 0x11B << bit - 8
+    return total
+
+
+@lru_cache(maxsize=256)
+def _substitute(byte: int) -> int:
+    """S-box (FIPS 197, 5.1.1)."""
+    inverse = next((x for x in range(256) if _times(byte, x) == 1), 0)
+    twice = inverse | inverse << 8
+    return 0x63 ^ (inverse ^ twice >> 4 ^ twice >> 5 ^ twice >> 6 ^ twice >> 7) & 0xFF
+
+
+def _round(state: bytes, mix: bool) -> bytes:
+    """Shifted rows, substitution and, unless it is the last round, mixed columns (FIPS 197, 5.1); column after column."""
+    moved = [_substitute(state[(4 * (column + row) + row) % 16]) for column in range(4) for row in range(4)]
+    if not mix:
+        return bytes(moved)
+    out = []
+    for column in range(4):
+        a = moved[4 * column : 4 * column + 4]
+        out += [_times(2, a[r]) ^ _times(3, a[(r + 1) % 4]) ^ a[(r + 2) % 4] ^ a[(r + 3) % 4] for r in range(4)]
+    return bytes(out)
+
+
+@lru_cache(maxsize=1024)
+def ars(key: Words, counter: Words, rounds: int = 5) -> Words:
+    """ARS4x32: rounds of AES whose keys are key + n WEYL, each 64-bit half by itself."""
+    low, high = key[0] | key[1] << 32, key[2] | key[3] << 32
+    x = sum((a ^ b) << 32 * k for k, (a, b) in enumerate(zip(counter, key, strict=True)))
+    for n in range(1, rounds + 1):
+        round_key = (low + n * WEYL[0]) % 2**64 | (high + n * WEYL[1]) % 2**64 << 64
+        x = int.from_bytes(_round(x.to_bytes(16, "little"), n < rounds), "little") ^ round_key
+    return x & MASK32, x >> 32 & MASK32, x >> 64 & MASK32, x >> 96
+
+
+def ars_spin_word(seed: int, stream: int, rank: int, plane: int, visit: int, sweep: int) -> int:
+    """The noise word of one spin at one sweep, by AES."""
+    counter = (rank, (plane >> 2) + 65536 * visit, sweep & MASK32, sweep >> 32)
+    return ars((seed & MASK32, seed >> 32, stream, 0), counter)[plane & 3]
 
 
 def spin_word(seed: int, stream: int, rank: int, plane: int, sweep: int) -> int:

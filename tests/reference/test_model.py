@@ -48,6 +48,22 @@ def test_threefry_gives_the_published_answers(word: int, expected: noise.Words) 
     assert noise.threefry((word,) * 4, (word,) * 4) == expected
 
 
+@pytest.mark.parametrize(
+    ("counter", "key", "expected"),
+    [
+        ((0,) * 4, (0,) * 4, (0x8D73EE19, 0x506401EF, 0x13C2DBE4, 0x0CBE9C0D)),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0, 0x082EFA98, 0xEC4E6C89),
+            (0xA516E7D6, 0x8357AD74, 0x5B59B3EC, 0x8763FFF3),
+        ),
+    ],
+)
+def test_ars_gives_the_published_answers(counter: noise.Words, key: noise.Words, expected: noise.Words) -> None:
+    """Ten rounds; the chip takes five."""
+    assert noise.ars(key, counter, 10) == expected
+
+
 def test_normal_deviates_are_quantiles() -> None:
     words = [(0, 0), (0xFFFFFFFF, 0xFFFFFFFF), (1, 0), (0x80000000, 0)]
     words += [noise.draw(7, 6, (e, 0, 0, 0))[:2] for e in range(2000)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsu_emu.jit import inner, kernel
+from tsu_emu.noise.ars import ROUNDS, ars
 from tsu_emu.noise.threefry import threefry
 
 U = np.uint32
@@ -41,6 +42,24 @@ def flip_noise(out, group, plane0, tick, key):  # type: ignore[no-untyped-def]
         out[1, r] = b
         out[2, r] = c
         out[3, r] = d
+
+
+@inner
+def ars_words(rank, plane, visit, tick, key):  # type: ignore[no-untyped-def]
+    """Noise by AES: words of a rank in planes 4 (plane >> 2) .. + 3."""
+    c1 = U((plane >> 2) + (visit << VISIT_SHIFT))
+    return ars(U(rank), c1, U(tick & 0xFFFFFFFF), U(tick >> 32), key[0], key[1], key[2], U(0), ROUNDS)
+
+
+@kernel
+def flip_noise_by_aes(out, rank, plane0, visit, tick, key):  # type: ignore[no-untyped-def]
+    """out[0] (64,) uint32: words of a rank in planes plane0 .. plane0 + 63."""
+    for r in range(0, LANES, 4):
+        a, b, c, d = ars_words(rank, plane0 + r, visit, tick, key)
+        out[0, r] = a
+        out[0, r + 1] = b
+        out[0, r + 2] = c
+        out[0, r + 3] = d
 
 
 @inner
@@ -100,13 +119,7 @@ def decide(field, slope, noise, which, mantissa, power, power_bits):  # type: ig
 
 
 @kernel
-def update_cells(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
-    """Update the cells of ranks low .. high - 1, all of one colour, in the enabled planes of a block.
-
-    visit : tells the updates of a cell within one sweep apart
-    net = (order, row, source); code = (doubled, base, soft), soft as `place_soft` makes it, or empty;
-    bank = (spins, clamp_mask, clamp_value, enabled, slope)
-    """
+def _by_threefry(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
     order, row, source = net
     doubled, base, soft = code
     spins, clamp_mask, _, enabled, slope = bank
@@ -128,12 +141,54 @@ def update_cells(net, code, bank, block, low, high, visit, tick, key):  # type: 
         words[i] = (words[i] & ~free) | (word & free)
 
 
+@kernel
+def _by_aes(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
+    order, row, source = net
+    doubled, base, soft = code
+    spins, clamp_mask, _, enabled, slope = bank
+    field, noise = np.empty(LANES, np.int32), np.empty((1, LANES), np.uint32)
+    mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
+    power = power_bits.view(np.float32)
+    slopes = slope[LANES * block : LANES * block + LANES]
+    words, masks, live = spins[block], clamp_mask[block], enabled[block]
+    for rank in range(low, high):
+        flip_noise_by_aes(noise, rank, LANES * block, visit, tick, key)
+        i = order[rank]
+        fields(field, words, source, doubled, row[i], row[i + 1], base[i])
+        if soft.shape[0] > 0:
+            for r in range(LANES):
+                field[r] += soft[block, i, r]
+        word = decide(field, slopes, noise, 0, mantissa, power, power_bits)
+        free = live & ~masks[i]
+        words[i] = (words[i] & ~free) | (word & free)
+
+
+@kernel
+def update_cells(net, code, bank, block, low, high, visit, tick, noise):  # type: ignore[no-untyped-def]
+    """Update the cells of ranks low .. high - 1, all of one colour, in the enabled planes of a block.
+
+    visit : tells the updates of a cell within one sweep apart; noise = (key (3,) uint32, whether it comes from AES)
+    net = (order, row, source); code = (doubled, base, soft), soft as `place_soft` makes it, or empty;
+    bank = (spins, clamp_mask, clamp_value, enabled, slope)
+    """
+    key, by_aes = noise
+    if by_aes:
+        _by_aes(net, code, bank, block, low, high, visit, tick, key)
+    else:
+        _by_threefry(net, code, bank, block, low, high, visit, tick, key)
+
+
 @inner
-def _rank_noise(out, first, plane, tick, key):  # type: ignore[no-untyped-def]
+def _rank_noise(out, first, plane, visit, tick, noise):  # type: ignore[no-untyped-def]
     """out[0] (64,) uint32: words of ranks first .. first + 63, first a multiple of 4, in one plane."""
-    t0, t1 = U(tick & 0xFFFFFFFF), U(tick >> 32)
+    key, by_aes = noise
+    t0, t1, c1 = U(tick & 0xFFFFFFFF), U(tick >> 32), U(plane + (visit << VISIT_SHIFT))
+    if by_aes:
+        for k in range(LANES):
+            out[0, k] = ars_words(first + k, plane, visit, tick, key)[plane & 3]
+        return
     for g in range(LANES // 4):
-        a, b, c, d = threefry(U((first >> 2) + g), U(plane), t0, t1, key[0], key[1], key[2], U(0))
+        a, b, c, d = threefry(U((first >> 2) + g), c1, t0, t1, key[0], key[1], key[2], U(0))
         out[0, 4 * g] = a
         out[0, 4 * g + 1] = b
         out[0, 4 * g + 2] = c
@@ -141,19 +196,19 @@ def _rank_noise(out, first, plane, tick, key):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def update_plane(net, code, bank, plane, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
+def update_plane(net, code, bank, plane, low, high, visit, tick, noise):  # type: ignore[no-untyped-def]
     """As `update_cells`, in one plane, 64 cells side by side: cheaper when few planes are enabled. Arguments as there."""
     order, row, source = net
     doubled, base, soft = code
     spins, clamp_mask, _, _, slope = bank
-    field, noise = np.zeros(LANES, np.int32), np.empty((1, LANES), np.uint32)
+    field, drawn = np.zeros(LANES, np.int32), np.empty((1, LANES), np.uint32)
     mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
     power = power_bits.view(np.float32)
     slopes = np.full(LANES, slope[plane], np.float32)
     words, masks, bit = spins[plane >> 6], clamp_mask[plane >> 6], Q(plane & 63)
     for first in range(low & ~3, high, LANES):
         begin, end = max(first, low), min(first + LANES, high)
-        _rank_noise(noise, first, plane + (visit << VISIT_SHIFT), tick, key)
+        _rank_noise(drawn, first, plane, visit, tick, noise)
         for rank in range(begin, end):
             i = order[rank]
             total = base[i]
@@ -162,7 +217,7 @@ def update_plane(net, code, bank, plane, low, high, visit, tick, key):  # type: 
             for e in range(row[i], row[i + 1]):
                 total += doubled[e] * np.int32((words[source[e]] >> bit) & Q(1))
             field[rank - first] = total
-        word = decide(field, slopes, noise, 0, mantissa, power, power_bits)
+        word = decide(field, slopes, drawn, 0, mantissa, power, power_bits)
         for rank in range(begin, end):
             i = order[rank]
             free = (Q(1) << bit) & ~masks[i]

@@ -6,18 +6,23 @@ Eight neighbours' words become a byte for each plane, whose halves look up two s
 from __future__ import annotations
 
 import numpy as np
-from numpy import int32, uint16, uint64
+from numpy import int32, int64, uint16, uint64
 
 from tsu_emu.analog.pbit import C1, C2, C3, C4, C5, C6, FULL, LANES, LIMIT, ONE, VISIT_SHIFT
-from tsu_emu.jit import kernel
+from tsu_emu.jit import inner, kernel
 from tsu_emu.lanes.operations import (
     added_where,
+    aes_round,
     as_floats,
+    as_ints,
     below,
+    blocks,
     counting,
+    counting_blocks,
     floats,
     floor,
     ints,
+    last_aes_round,
     limited,
     looked_up,
     opaque,
@@ -34,19 +39,25 @@ from tsu_emu.lanes.operations import (
 )
 from tsu_emu.lanes.values import (
     address,
+    bytes_at,
     floats_at,
     int32_at,
     int64_at,
     ints_at,
-    noise_memory,
+    memory_for_16,
+    memory_for_64,
+    put_bytes,
     put_ints,
     put_uint64,
     uint32_at,
     uint64_at,
     with_vectors,
 )
+from tsu_emu.noise.ars import WEYL_HIGH, WEYL_LOW
 
 PARITY = 0x1BD11BDA
+KEPT = 512
+"""Cells heard whose bytes are kept."""
 
 
 @with_vectors
@@ -133,8 +144,7 @@ def _four(doubled, e, masks):  # type: ignore[no-untyped-def]
 
 @with_vectors
 def _weight(doubled, e, n):  # type: ignore[no-untyped-def]
-    weight = int32_at(doubled, min(e, n))
-    return weight if e <= n else int32(0)
+    return int32_at(doubled, min(e, n)) * int32(e <= n)
 
 
 @with_vectors
@@ -159,18 +169,30 @@ def _all_added(f0, f1, f2, f3, planes, low, high):  # type: ignore[no-untyped-de
 
 
 @with_vectors
-def _fields(words, source, doubled, first, last, base):  # type: ignore[no-untyped-def]
-    """Fields of 64 planes: `pbit.fields`, of addresses."""
+def _gather(kept, words, source, first, last):  # type: ignore[no-untyped-def]
+    """Keep the bytes of couplers first .. last - 1, eight couplers after the other."""
+    for e in range(first, last - 7, 8):
+        put_bytes(kept, 8 * (e - first), _eight(words, source, e))
+    done = (last - first) & ~7
+    if first + done < last:
+        put_bytes(kept, 8 * done, _last_eight(words, source, first + done, last - 1))
+
+
+@with_vectors
+def _fields(words, source, doubled, first, last, base, kept):  # type: ignore[no-untyped-def]
+    """Fields of 64 planes: `pbit.fields`, of addresses; kept : what `_gather` keeps, or 0."""
     f0, f1, f2, f3 = ints(base), ints(base), ints(base), ints(base)
     e, masks = first, (opaque(uint16(0xAAAA)), opaque(uint16(0xCCCC)), opaque(uint16(0xF0F0)), opaque(uint16(0xFF00)))
     while e + 8 <= last:
         low, high = _four(doubled, e, masks), _four(doubled, e + 4, masks)
-        f0, f1, f2, f3 = _all_added(f0, f1, f2, f3, _eight(words, source, e), low, high)
+        planes = bytes_at(kept, 8 * (e - first)) if kept != 0 else _eight(words, source, e)
+        f0, f1, f2, f3 = _all_added(f0, f1, f2, f3, planes, low, high)
         e += 8
     if e < last:
         n = last - 1
         low, high = _last_four(doubled, e, n, masks), _last_four(doubled, e + 4, n, masks)
-        f0, f1, f2, f3 = _all_added(f0, f1, f2, f3, _last_eight(words, source, e, n), low, high)
+        planes = bytes_at(kept, 8 * (e - first)) if kept != 0 else _last_eight(words, source, e, n)
+        f0, f1, f2, f3 = _all_added(f0, f1, f2, f3, planes, low, high)
     return f0, f1, f2, f3
 
 
@@ -190,28 +212,114 @@ def _decided(field, slope, noise):  # type: ignore[no-untyped-def]
     return below(v * y + v, FULL)
 
 
-@kernel
-def update_cells(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
-    """`pbit.update_cells`; arguments as there."""
-    order, row, source = address(net[0]), address(net[1]), address(net[2])
-    doubled, base, soft = address(code[0]), address(code[1]), address(code[2])
-    words, masks, live = address(bank[0][block]), address(bank[1][block]), bank[3][block]
-    slope, p = address(bank[4]), LANES * block
-    pulled, own = code[2].shape[0] > 0, block * bank[0].shape[1]
-    noise = noise_memory()
+@with_vectors
+def _round_keys(key):  # type: ignore[no-untyped-def]
+    low, high = uint64(key[0]) | uint64(key[1]) << uint64(32), uint64(key[2])
+    return (
+        blocks(low, high),
+        blocks(low + uint64(WEYL_LOW), high + uint64(WEYL_HIGH)),
+        blocks(low + uint64(2) * uint64(WEYL_LOW), high + uint64(2) * uint64(WEYL_HIGH)),
+        blocks(low + uint64(3) * uint64(WEYL_LOW), high + uint64(3) * uint64(WEYL_HIGH)),
+        blocks(low + uint64(4) * uint64(WEYL_LOW), high + uint64(4) * uint64(WEYL_HIGH)),
+        blocks(low + uint64(5) * uint64(WEYL_LOW), high + uint64(5) * uint64(WEYL_HIGH)),
+    )
+
+
+@with_vectors
+def _ars(counter, keys):  # type: ignore[no-untyped-def]
+    x = counter ^ keys[0]
+    x = aes_round(aes_round(aes_round(aes_round(x, keys[1]), keys[2]), keys[3]), keys[4])
+    return as_ints(last_aes_round(x, keys[5]))
+
+
+@with_vectors
+def _merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3):  # type: ignore[no-untyped-def]
+    """Decide and write the spins of one cell."""
+    words, masks, live, slope = bank
+    word = _decided(f0, floats_at(slope, 0), n0)
+    word |= _decided(f1, floats_at(slope, 16), n1) << uint64(16)
+    word |= _decided(f2, floats_at(slope, 32), n2) << uint64(32)
+    word |= _decided(f3, floats_at(slope, 48), n3) << uint64(48)
+    free = live & ~uint64_at(masks, i)
+    put_uint64(words, i, (uint64_at(words, i) & ~free) | (word & free))
+
+
+@with_vectors
+def _run(row, source, i):  # type: ignore[no-untyped-def]
+    """What tells the cells from others that a cell hears, if these are few and follow one another; else -1."""
+    first, last = int64_at(row, i), int64_at(row, i + 1)
+    if first == last or last - first > KEPT:
+        return int64(-1)
+    least = int64(uint32_at(source, first))
+    return least * KEPT + (last - first) if int64(uint32_at(source, last - 1)) - least == last - first - 1 else int64(-1)
+
+
+@with_vectors
+def _heard(net, code, words, i, kept, known):  # type: ignore[no-untyped-def]
+    """(Fields of one cell with its soft clamps, what is known of the cells heard); net and code hold addresses.
+
+    Cells of one colour that hear the same ones share their bytes, at `kept`: none of these changes in the meantime.
+    """
+    (_, row, source), (doubled, base, soft, pulled) = net, code
+    first, last, run = int64_at(row, i), int64_at(row, i + 1), _run(row, source, i)
+    if run >= 0 and run != known:
+        _gather(kept, words, source, first, last)
+    f0, f1, f2, f3 = _fields(words, source, doubled, first, last, int32_at(base, i), kept if run >= 0 else int64(0))
+    if pulled:
+        s = LANES * i
+        f0, f1 = f0 + ints_at(soft, s), f1 + ints_at(soft, s + 16)
+        f2, f3 = f2 + ints_at(soft, s + 32), f3 + ints_at(soft, s + 48)
+    return f0, f1, f2, f3, run
+
+
+@with_vectors
+def _addresses(net, code, bank, block):  # type: ignore[no-untyped-def]
+    """Where everything of a block begins."""
+    pulled = code[2].shape[0] > 0
+    soft = address(code[2]) + (4 * LANES * block * bank[0].shape[1] if pulled else 0)
+    slope = address(bank[4]) + 4 * LANES * block
+    return (
+        (address(net[0]), address(net[1]), address(net[2])),
+        (address(code[0]), address(code[1]), soft, pulled),
+        (address(bank[0][block]), address(bank[1][block]), bank[3][block], slope),
+    )
+
+
+@inner
+def _by_threefry(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
+    net, code, bank = _addresses(net, code, bank, block)
+    drawn, plane0 = memory_for_16(), LANES * block + (visit << VISIT_SHIFT)
+    kept, known = memory_for_64(), int64(-1)
     for rank in range(low, high):
         if rank == low or rank & 3 == 0:
-            flip_noise(noise, rank >> 2, p + (visit << VISIT_SHIFT), tick, key)
-        i = int64_at(order, rank)
-        f0, f1, f2, f3 = _fields(words, source, doubled, int64_at(row, i), int64_at(row, i + 1), int32_at(base, i))
-        if pulled:
-            s = LANES * (own + i)
-            f0, f1 = f0 + ints_at(soft, s), f1 + ints_at(soft, s + 16)
-            f2, f3 = f2 + ints_at(soft, s + 32), f3 + ints_at(soft, s + 48)
-        r = LANES * (rank & 3)
-        word = _decided(f0, floats_at(slope, p), ints_at(noise, r))
-        word |= _decided(f1, floats_at(slope, p + 16), ints_at(noise, r + 16)) << uint64(16)
-        word |= _decided(f2, floats_at(slope, p + 32), ints_at(noise, r + 32)) << uint64(32)
-        word |= _decided(f3, floats_at(slope, p + 48), ints_at(noise, r + 48)) << uint64(48)
-        free = live & ~uint64_at(masks, i)
-        put_uint64(words, i, (uint64_at(words, i) & ~free) | (word & free))
+            flip_noise(drawn, rank >> 2, plane0, tick, key)
+        i, r = int64_at(net[0], rank), LANES * (rank & 3)
+        f0, f1, f2, f3, known = _heard(net, code, bank[0], i, kept, known)
+        n0, n1, n2, n3 = ints_at(drawn, r), ints_at(drawn, r + 16), ints_at(drawn, r + 32), ints_at(drawn, r + 48)
+        _merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3)
+
+
+@inner
+def _by_aes(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
+    net, code, bank = _addresses(net, code, bank, block)
+    keys, step, kept, known = _round_keys(key), uint64(1) << uint64(32), memory_for_64(), int64(-1)
+    c1 = uint64((LANES // 4) * block + (visit << VISIT_SHIFT)) << uint64(32)
+    counter = blocks(c1, uint64(tick)) + counting_blocks(step)
+    sixteen = blocks(uint64(4) * step, uint64(0))
+    for rank in range(low, high):
+        i, first = int64_at(net[0], rank), counter + blocks(uint64(rank), uint64(0))
+        second = first + sixteen
+        third = second + sixteen
+        f0, f1, f2, f3, known = _heard(net, code, bank[0], i, kept, known)
+        n0, n1, n2, n3 = _ars(first, keys), _ars(second, keys), _ars(third, keys), _ars(third + sixteen, keys)
+        _merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3)
+
+
+@kernel
+def update_cells(net, code, bank, block, low, high, visit, tick, noise):  # type: ignore[no-untyped-def]
+    """`pbit.update_cells`; arguments as there."""
+    key, by_aes = noise
+    if by_aes:
+        _by_aes(net, code, bank, block, low, high, visit, tick, key)
+    else:
+        _by_threefry(net, code, bank, block, low, high, visit, tick, key)

@@ -10,9 +10,9 @@ from numba import prange
 
 from tsu_emu.analog.pbit import update_plane
 from tsu_emu.jit import inner, kernel, parallel_kernel
-from tsu_emu.lanes.target import HAS_NIBBLES
+from tsu_emu.lanes.target import HAS_VECTORS
 
-if HAS_NIBBLES:
+if HAS_VECTORS:
     from tsu_emu.analog.pbit512 import update_cells
 else:
     from tsu_emu.analog.pbit import update_cells
@@ -35,28 +35,28 @@ def _few(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def update_block(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
+def update_block(net, code, bank, block, low, high, visit, tick, noise):  # type: ignore[no-untyped-def]
     """Update the cells of ranks low .. high - 1, all of one colour, in the enabled planes of a block; `pbit.update_cells`."""
     enabled = bank[3][block]
     if not _few(enabled):
-        update_cells(net, code, bank, block, low, high, visit, tick, key)
+        update_cells(net, code, bank, block, low, high, visit, tick, noise)
         return
     for k in range(64):
         if (enabled >> Q(k)) & Q(1):
-            update_plane(net, code, bank, 64 * block + k, low, high, visit, tick, key)
+            update_plane(net, code, bank, 64 * block + k, low, high, visit, tick, noise)
 
 
 @parallel_kernel
-def _update_parts(net, code, bank, block, low, high, visit, tick, key, parts):  # type: ignore[no-untyped-def]
+def _update_parts(net, code, bank, block, low, high, visit, tick, noise, parts):  # type: ignore[no-untyped-def]
     """As `update_block`, in chunks of ranks for as many threads."""
     size = ((high - low + parts - 1) // parts + 3) & ~3
     for part in prange(parts):
         first = low + part * size
-        update_block(net, code, bank, block, first, min(high, first + size), visit, tick, key)
+        update_block(net, code, bank, block, first, min(high, first + size), visit, tick, noise)
 
 
 @inner
-def _update_phases(net, code, bank, block, phase, colours, visits, tick, key, threads):  # type: ignore[no-untyped-def]
+def _update_phases(net, code, bank, block, phase, colours, visits, tick, noise, threads):  # type: ignore[no-untyped-def]
     """All phases, one after the other, in one block."""
     if bank[3][block] == Q(0):
         return
@@ -64,20 +64,20 @@ def _update_phases(net, code, bank, block, phase, colours, visits, tick, key, th
     for k in range(colours.size):
         low, high = phase[colours[k]], phase[colours[k] + 1]
         if threads > 1 and (high - low) * couplers_and_cell >= PARALLEL_FROM:
-            _update_parts(net, code, bank, block, low, high, visits[k], tick, key, threads)
+            _update_parts(net, code, bank, block, low, high, visits[k], tick, noise, threads)
         else:
-            update_block(net, code, bank, block, low, high, visits[k], tick, key)
+            update_block(net, code, bank, block, low, high, visits[k], tick, noise)
 
 
 @parallel_kernel
-def _update_blocks(net, code, bank, phase, colours, visits, tick, key):  # type: ignore[no-untyped-def]
+def _update_blocks(net, code, bank, phase, colours, visits, tick, noise):  # type: ignore[no-untyped-def]
     """All phases in all blocks, a block to a thread."""
     for block in prange(bank[3].size):
-        _update_phases(net, code, bank, block, phase, colours, visits, tick, key, 1)
+        _update_phases(net, code, bank, block, phase, colours, visits, tick, noise, 1)
 
 
 @kernel
-def update_phases(net, code, bank, phase, colours, visits, tick, key, threads):  # type: ignore[no-untyped-def]
+def update_phases(net, code, bank, phase, colours, visits, tick, noise, threads):  # type: ignore[no-untyped-def]
     """Update the colours of some phases of one sweep, in that order. Returns its work.
 
     phase : (colours + 1,) int64, first rank of each colour; colours, visits : (n,) int64, colour of each phase, and what tells
@@ -90,8 +90,8 @@ def update_phases(net, code, bank, phase, colours, visits, tick, key, threads): 
         blocks += bank[3][block] != Q(0)
     work = cells * (net[2].size // net[0].size + CELL_WORK)
     if threads > 1 and blocks >= threads and work >= PARALLEL_FROM:
-        _update_blocks(net, code, bank, phase, colours, visits, tick, key)
+        _update_blocks(net, code, bank, phase, colours, visits, tick, noise)
     else:
         for block in range(bank[3].size):
-            _update_phases(net, code, bank, block, phase, colours, visits, tick, key, threads)
+            _update_phases(net, code, bank, block, phase, colours, visits, tick, noise, threads)
     return work * blocks

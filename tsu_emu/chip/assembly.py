@@ -105,6 +105,7 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
         soft=np.zeros((len(state.enabled), cap.dimension("soft_cells"), 64), np.int32),
         soft_step=cap.bias_lsb * LSB_SCALE,
         key=_key(config.seeds.run, Stream.FLIP),
+        by_aes=isinstance(config.cell, Pbit) and getattr(config.cell.noise, "generator", "") == "aes",
         scan_key=_key(config.seeds.run, Stream.SCAN),
         tdac_floor=lsb_of(config.temperature.dac, False) / 2,
         temperature=np.array([1.0, 0.0]),

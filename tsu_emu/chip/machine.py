@@ -59,7 +59,7 @@ class Plant(NamedTuple):
     timing : (1,) TIMING
     doubled : (couplers,) int32, bias : (cells,) int32, base : (cells,) int32: fields in grid units, kept in step with the codes
     soft : (blocks, cells, 64) int32, fields of soft clamps, likewise; no cells where there are none; soft_step : kT of a code
-    key, scan_key : (3,) uint32, first key words of flip noise and of the random scan order
+    key, scan_key : (3,) uint32, first key words of flip noise and of the random scan order; by_aes : where flip noise comes from
     tdac_floor : float64, least noise temperature
     temperature : (2,) float64, gain and offset of the noise temperature at this time
     dead_mask, dead_value : (cells,) uint64, cells that are stuck, in all planes, and where; floating : (cells,) bool, hear
@@ -80,6 +80,7 @@ class Plant(NamedTuple):
     soft: NDArray[np.int32]
     soft_step: float
     key: NDArray[np.uint32]
+    by_aes: bool
     scan_key: NDArray[np.uint32]
     tdac_floor: float
     temperature: NDArray[np.float64]
@@ -193,7 +194,7 @@ def _update(p, s, c, bank, first, last, tick):  # type: ignore[no-untyped-def]
         colours[k - first], visits[k - first] = _colour_of(c.sequencer[SCAN], k, phase.size - 1, tick, p.scan_key)
     net = (p.topology.order, p.topology.row, p.topology.source)
     code = (p.doubled, p.base, p.soft if c.time[SOFT] & SOFT_ON != 0 else p.soft[:0])
-    return update_phases(net, code, bank, phase, colours, visits, tick, p.key, p.threads)
+    return update_phases(net, code, bank, phase, colours, visits, tick, (p.key, p.by_aes), p.threads)
 
 
 @inner

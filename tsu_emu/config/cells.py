@@ -39,9 +39,14 @@ class _Cell(Table):
 
 
 class IdealNoise(Table):
-    """Independent uniform words."""
+    """Independent uniform words.
+
+    generator : threefry, 13 rounds of Threefry4x32; aes, 5 rounds of ARS4x32, which is faster on processors with instructions for
+        it and much slower on others. Both are the same everywhere, bit for bit.
+    """
 
     kind: Literal["ideal"] = "ideal"
+    generator: Literal["threefry", "aes"] = "threefry"
 
 
 class ColouredNoise(Table):

@@ -138,7 +138,33 @@ def looked_up(b: Any, table: Any, lanes: Any) -> Any:
     return call(b, "llvm.x86.avx512.permvar.si.512", table, lanes)
 
 
+@instruction(BLOCKS, types.uint64, types.uint64)
+def blocks(b: Any, low: Any, high: Any) -> Any:
+    """The same 128 bits four times. vpbroadcastq, vpunpcklqdq"""
+    empty = ir.Constant(BLOCKS.llvm, ir.Undefined)
+    one = b.insert_element(b.insert_element(empty, low, ir.Constant(WORD, 0)), high, ir.Constant(WORD, 1))
+    return b.shuffle_vector(one, empty, ir.Constant(ir.VectorType(WORD, 8), [0, 1] * 4))
+
+
+@instruction(BLOCKS, types.uint64)
+def counting_blocks(b: Any, step: Any) -> Any:
+    """Blocks of 0, step, 2 step, 3 step in their lower halves. vpmullq, when compiling"""
+    return b.mul(splat(b, BLOCKS, step), constant(BLOCKS, [0, 0, 1, 0, 2, 0, 3, 0]))
+
+
+@instruction(INTS, BLOCKS)
+def as_ints(b: Any, x: Any) -> Any:
+    """The same bits."""
+    return b.bitcast(x, INTS.llvm)
+
+
 @instruction(BLOCKS, BLOCKS, BLOCKS)
 def aes_round(b: Any, x: Any, key: Any) -> Any:
-    """One round of AES on four blocks. vaesenc"""
+    """One round of AES in each block. vaesenc"""
     return call(b, "llvm.x86.aesni.aesenc.512", x, key)
+
+
+@instruction(BLOCKS, BLOCKS, BLOCKS)
+def last_aes_round(b: Any, x: Any, key: Any) -> Any:
+    """One round of AES without mixing of columns in each block. vaesenclast"""
+    return call(b, "llvm.x86.aesni.aesenclast.512", x, key)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from numba.core.registry import cpu_target
 
-_NIBBLES = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "gfni"})
-_AES = frozenset({"avx512f", "vaes"})
+_WANTED = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "gfni", "vaes"})
 
 
 def features() -> frozenset[str]:
@@ -14,7 +13,5 @@ def features() -> frozenset[str]:
     return frozenset(name[1:] for name in text.split(",") if name.startswith("+"))
 
 
-HAS_NIBBLES = features() >= _NIBBLES
-"""Fields by tables of sixteen sums, looked up in registers."""
-HAS_AES = features() >= _AES
-"""Rounds of AES, four blocks at a time."""
+HAS_VECTORS = features() >= _WANTED
+"""Whether kernels may use vectors of 512 bits and what goes with them: on Intel's Ice Lake, AMD's Zen 4 and what came after."""

@@ -1,6 +1,6 @@
 """Vectors as values of compiled code: sixteen 32-bit integers or floats, or sixty-four bytes, in one register of 512 bits.
 
-Only code behind `target.HAS_NIBBLES` or `target.HAS_AES` may be compiled with them. Operators work lane by lane; each rounds by
+Only code behind `target.HAS_VECTORS` may be compiled with them. Operators work lane by lane; each rounds by
 itself, and `+` of integers wraps.
 """
 
@@ -117,28 +117,40 @@ int32_at, uint32_at, int64_at, uint64_at = (
     for kind, element in ((types.int32, WORD), (types.uint32, WORD), (types.int64, QUAD), (types.uint64, QUAD))
 )
 """of_at(where, index): an element of an array of that type that begins at `where`."""
-ints_at, floats_at = _reads(INTS, WORD), _reads(FLOATS, REAL)
-"""of_at(where, index): sixteen elements from that index on. vmovdqu32, vmovups"""
+ints_at, floats_at, bytes_at = _reads(INTS, WORD), _reads(FLOATS, REAL), _reads(BYTES, BYTE)
+"""of_at(where, index): a vector of the elements from that index on. vmovdqu32, vmovups, vmovdqu8"""
 
 
-@instruction(types.intp)
-def noise_memory(b: Any) -> Any:
-    """Address of 256 integers of 32 bits that live as long as the kernel that asks."""
-    return b.ptrtoint(cgutils.alloca_once(b, INTS.llvm, size=16), QUAD)
+def _memory(vectors: int) -> Any:
+    @instruction(types.intp)
+    def memory(b: Any) -> Any:
+        return b.ptrtoint(cgutils.alloca_once(b, INTS.llvm, size=vectors), QUAD)
+
+    return memory
 
 
-@instruction(types.void, types.intp, types.intp, INTS)
-def put_ints(b: Any, where: Any, index: Any, vector: Any) -> Any:
-    """Lanes to elements index .. index + 15 of an array of 32-bit integers that begins at `where`. vmovdqu32"""
-    b.store(vector, b.bitcast(_pointer(b, WORD, where, index), INTS.llvm.as_pointer()), align=4)
-    return ir.Constant(ir.IntType(8).as_pointer(), None)
+memory_for_16, memory_for_64 = _memory(16), _memory(64)
+"""Address of room for so many vectors; it lives as long as the kernel that asks."""
+
+
+def _puts(kind: Vector, element: ir.Type) -> Any:
+    @instruction(types.void, types.intp, types.intp, kind)
+    def put(b: Any, where: Any, index: Any, vector: Any) -> Any:
+        b.store(vector, b.bitcast(_pointer(b, element, where, index), kind.llvm.as_pointer()), align=4)
+        return ir.Constant(BYTE.as_pointer(), None)
+
+    return put
+
+
+put_ints, put_bytes = _puts(INTS, WORD), _puts(BYTES, BYTE)
+"""put(where, index, vector): lanes to elements from that index on of an array that begins at `where`. vmovdqu32, vmovdqu8"""
 
 
 @instruction(types.void, types.intp, types.intp, types.uint64)
 def put_uint64(b: Any, where: Any, index: Any, value: Any) -> Any:
     """An element of an array of uint64 that begins at `where`."""
     b.store(value, _pointer(b, QUAD, where, index))
-    return ir.Constant(ir.IntType(8).as_pointer(), None)
+    return ir.Constant(BYTE.as_pointer(), None)
 
 
 def _operators(name: Any, kind: Vector, emit: Callable[[Any, Any, Any], Any]) -> None:
@@ -157,6 +169,8 @@ def _operators(name: Any, kind: Vector, emit: Callable[[Any, Any, Any], Any]) ->
 
 _operators(operator.add, INTS, lambda b, x, y: b.add(x, y))
 _operators(operator.xor, INTS, lambda b, x, y: b.xor(x, y))
+_operators(operator.add, BLOCKS, lambda b, x, y: b.add(x, y))
+_operators(operator.xor, BLOCKS, lambda b, x, y: b.xor(x, y))
 _operators(operator.add, FLOATS, lambda b, x, y: b.fadd(x, y))
 _operators(operator.sub, FLOATS, lambda b, x, y: b.fsub(x, y))
 _operators(operator.mul, FLOATS, lambda b, x, y: b.fmul(x, y))
