@@ -61,6 +61,11 @@ def inner(function: F) -> F:
     return _declare(function, no_cpython_wrapper=True)
 
 
+def unfolded(function: F) -> F:
+    """As `kernel`, and laid out in place wherever a kernel calls it, so that a loop round the call becomes a loop of vectors."""
+    return _declare(function, forceinline=True)
+
+
 def parallel_kernel(function: F) -> F:
     """As `kernel`, with `prange` loops spread over threads.
 

@@ -27,6 +27,7 @@ class Topology(NamedTuple):
     colour : (cells,) uint16; position : (cells, 2) int16, in cell pitches
     order : (cells,) int64, cells in sweep order (index = rank); phase : (colours + 1,) int64, first rank of each colour
     pair_i, pair_j : (pairs,) uint32, i < j, in pair order
+    run : (runs + 1,) int64, first pair of each run: pairs of one lower cell whose higher cells follow one another
     """
 
     row: NDArray[np.int64]
@@ -37,6 +38,7 @@ class Topology(NamedTuple):
     phase: NDArray[np.int64]
     pair_i: NDArray[np.uint32]
     pair_j: NDArray[np.uint32]
+    run: NDArray[np.int64]
 
 
 def build(fabric: Fabric) -> Topology:
@@ -50,10 +52,16 @@ def build(fabric: Fabric) -> Topology:
     order = np.lexsort((np.arange(cells), colour)).astype(np.int64)
     phase = np.searchsorted(colour[order], np.arange(int(colour.max()) + 2)).astype(np.int64)
     upper = source > target
+    i, j = target[upper], source[upper]
     return Topology(
-        row, source.astype(np.uint32), colour, position, order, phase,
-        target[upper].astype(np.uint32), source[upper].astype(np.uint32),
-    )  # fmt: skip
+        row, source.astype(np.uint32), colour, position, order, phase, i.astype(np.uint32), j.astype(np.uint32), _runs(i, j)
+    )
+
+
+def _runs(i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`Topology.run` of pairs."""
+    breaks = np.flatnonzero((np.diff(i) != 0) | (np.diff(j) != 1)) + 1
+    return np.unique(np.concatenate([[0], breaks, [len(i)]])).astype(np.int64)
 
 
 def _rows(cells: int, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

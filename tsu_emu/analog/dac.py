@@ -105,6 +105,12 @@ def outputs(bank, codes, first, out):  # type: ignore[no-untyped-def]
         table = np.empty(1 << bank.bits, np.float64)
         for n in range(table.size):
             table[n] = element_sum(bank, 0, n - bank.middle)
+        if bank.offset.size == 1 and bank.gain.size == 1:
+            for n in range(table.size):
+                table[n] = bank.offset[0] + bank.gain[0] * table[n]
+            for k in range(codes.size):
+                out[k] = table[np.uint64(codes[k] + bank.middle)]
+            return
         for k in range(codes.size):
             out[k] = at(bank.offset, first + k) + at(bank.gain, first + k) * table[codes[k] + bank.middle]
         return
@@ -124,3 +130,11 @@ def outputs(bank, codes, first, out):  # type: ignore[no-untyped-def]
         for k in range(width):
             index = first + base + k
             out[base + k] = at(bank.offset, index) + at(bank.gain, index) * (total[k] - bank.zero)
+
+
+@kernel
+def outputs_changed(bank, codes, before, first, out):  # type: ignore[no-untyped-def]
+    """As `outputs`, where `out` holds the outputs for the codes `before`: those of other codes alone are computed."""
+    for k in range(codes.size):
+        if codes[k] != before[k]:
+            out[k] = output(bank, first + k, codes[k])

@@ -115,14 +115,18 @@ def place_couplings(die, row, codes, first, doubled, base):  # type: ignore[no-u
     """
     volts = np.empty(codes.size, np.float64)
     outputs(die.coupling, codes, first, volts)
-    i = np.searchsorted(row, first, side="right") - 1
     for k in range(codes.size):
-        e = first + k
-        while e >= row[i + 1]:
-            i += 1
-        a = np.int32(np.rint((at(die.alpha, i) * (at(die.kappa, e) * volts[k])) * die.scale))
-        base[i] += (doubled[e] >> 1) - a
-        doubled[e] = a + a
+        volts[k] = at(die.kappa, first + k) * volts[k]
+    i, e, stop = np.searchsorted(row, first, side="right") - 1, first, first + codes.size
+    while e < stop:
+        end, alpha, total = min(row[i + 1], stop), at(die.alpha, i), np.int32(0)
+        heard, part = volts[e - first : end - first], doubled[e:end]
+        for k in range(end - e):
+            a = np.int32(np.rint((alpha * heard[k]) * die.scale))
+            total += (part[k] >> 1) - a
+            part[k] = a + a
+        base[i] += total
+        i, e = i + 1, end
 
 
 @kernel
@@ -148,23 +152,33 @@ def silence(row, floating, doubled, bias, base):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def place_fields(die, scales, row, alpha, delta, J, h, doubled, bias, base):  # type: ignore[no-untyped-def]
-    """All fields at once, from what the network makes of the converters: doubled, bias, base as above.
+def rails(die, scales, row, couplings, biases):  # type: ignore[no-untyped-def]
+    """Where fields meet the rails, kT: couplings (couplers,) and biases (cells,) float64, what headroom and rail leave them.
 
-    scales : full scales of couplings and biases, kT; alpha, delta : (cells or 1,) float64, of this time; J : (couplers,), h :
-        (cells,)
-    float64, kT. A field beyond what headroom and rail leave it meets the rail.
+    scales : full scales of couplings and biases, kT
     """
     for i in range(row.size - 1):
         slope = abs(at(die.alpha, i))
-        limit = die.headroom * (slope * (output_bound(die.bias, i, scales[1]) + abs(at(die.delta, i)) + die.rail_kt))
-        wanted = at(alpha, i) * (h[i] + at(delta, i))
-        b = np.int32(np.rint(min(max(wanted, -limit), limit) * die.scale))
-        total = np.int32(0)
+        biases[i] = die.headroom * (slope * (output_bound(die.bias, i, scales[1]) + abs(at(die.delta, i)) + die.rail_kt))
         for e in range(row[i], row[i + 1]):
-            limit = die.headroom * (slope * (abs(at(die.kappa, e)) * output_bound(die.coupling, e, scales[0])))
-            a = np.int32(np.rint(min(max(at(alpha, i) * J[e], -limit), limit) * die.scale))
-            doubled[e] = a + a
+            couplings[e] = die.headroom * (slope * (abs(at(die.kappa, e)) * output_bound(die.coupling, e, scales[0])))
+
+
+@kernel
+def place_fields(scale, limits, row, alpha, delta, J, h, doubled, bias, base):  # type: ignore[no-untyped-def]
+    """All fields at once, from what the network makes of the converters: doubled, bias, base as above.
+
+    scale : of the die; limits : (couplings, biases) of `rails`; alpha, delta : (cells or 1,) float64, of this time; J :
+    (couplers,), h : (cells,) float64, kT. A field beyond its limit meets the rail.
+    """
+    for i in range(row.size - 1):
+        slope, limit, wanted = at(alpha, i), limits[1][i], at(alpha, i) * (h[i] + at(delta, i))
+        b = np.int32(np.rint(min(max(wanted, -limit), limit) * scale))
+        heard, most, part = J[row[i] : row[i + 1]], limits[0][row[i] : row[i + 1]], doubled[row[i] : row[i + 1]]
+        total = np.int32(0)
+        for k in range(part.size):
+            a = np.int32(np.rint(min(max(slope * heard[k], -most[k]), most[k]) * scale))
+            part[k] = a + a
             total += a
         bias[i] = b
         base[i] = b - total

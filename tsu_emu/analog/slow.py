@@ -37,15 +37,19 @@ def kick(volts, before, codes, codes_before, kicks, written, now, tau_cycles, gl
 def outputs_now(volts, kicks, written, now, tau_cycles, level_error, factor, out):  # type: ignore[no-untyped-def]
     """out (n,) float64: outputs at cycle `now`, kT.
 
-    kicks, written : as in `kick`, of size 0 without transients; level_error : (n or 1,) float64, error of the stored level, kT
+    kicks, written : as in `kick`, of size 0 without transients, or when all are over
+    level_error : (n or 1,) float64, error of the stored level, kT
     factor : float64, common gain
     """
+    if kicks.size == 0:
+        for k in range(volts.size):
+            out[k] = (volts[k] + at(level_error, k)) * factor
+        return
     for k in range(volts.size):
         v = volts[k]
-        if kicks.size > 0:
-            age = np.float64(now - written[k]) / tau_cycles
-            if age < SETTLED_AFTER:
-                v = v + np.float64(kicks[k]) * exponential(-age)
+        age = np.float64(now - written[k]) / tau_cycles
+        if age < SETTLED_AFTER:
+            v = v + np.float64(kicks[k]) * exponential(-age)
         out[k] = (v + at(level_error, k)) * factor
 
 
@@ -64,10 +68,3 @@ def refresh_errors(sigma, bank, number, key, out):  # type: ignore[no-untyped-de
     for k in range(out.size):
         a, b, _, _ = threefry(U(k), U(bank), U(number & 0xFFFFFFFF), U(number >> 32), key[0], key[1], key[2], U(0))
         out[k] = sigma * normal_of(a, b)
-
-
-@kernel
-def scale_couplings(kappa, drift, J):  # type: ignore[no-untyped-def]
-    """J (couplers,) times each coupler's gain, kappa (couplers or 1,) (1 + drift (couplers or 1,)), in place."""
-    for e in range(J.size):
-        J[e] = (at(kappa, e) * (1.0 + at(drift, e))) * J[e]

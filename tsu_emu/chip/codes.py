@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsu_emu import state as S
 from tsu_emu.chip.machine import Plant
@@ -17,10 +16,10 @@ class Codes:
     def __init__(self, plant: Plant, state: S.ChipState, parameters: Parameters) -> None:
         self._plant, self._state, self._parameters = plant, state, parameters
 
-    def written(self, bank: int, first: int, before: NDArray[np.int16], writes: int) -> None:
-        """Codes first .. first + n - 1 of a bank are new at NOW; before : (n,), what they were; writes : that cost energy."""
+    def written(self, bank: int, first: int, count: int, writes: int) -> None:
+        """Codes first .. first + count - 1 of a bank are new at NOW; writes : that cost energy."""
         self._state.core["counts"][0, S.WRITES] += writes
-        self._parameters.written(bank, first, before)
+        self._parameters.written(bank, first, count)
         settled_at = int(self._state.time[S.NOW] + self._plant.timing["settle"][0])
         self._state.time[S.SETTLED_AT] = settled_at
         self._state.events[S.EVENT_SETTLED] = settled_at

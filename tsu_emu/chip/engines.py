@@ -29,13 +29,16 @@ class Engines:
         self._steps = cap.coupling_lsb, cap.bias_lsb
         self._temp_step = cap.temp_lsb * LSB_SCALE
         self._key = np.array([seed & 0xFFFFFFFF, seed >> 32, Stream.SWAP], np.uint32)
+        self._planes: dict[bytes, NDArray[np.int64]] = {}
         self._energies = np.zeros(64 * len(state.enabled), np.int64)
 
     def planes_of(self, first: int) -> NDArray[np.int64]:
         """Planes, ascending, of the plane set whose first register word is `first`."""
-        words = self._state.registers[first : first + (len(self._state.plane_temp) + 31) // 32]
-        bits = words[:, None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)
-        return np.flatnonzero(bits.ravel()).astype(np.int64)
+        words = self._state.registers[first : first + (len(self._state.plane_temp) + 31) // 32].tobytes()
+        if words not in self._planes:
+            bits = np.unpackbits(np.frombuffer(words, np.uint8), bitorder="little")
+            self._planes = {words: np.flatnonzero(bits).astype(np.int64)}
+        return self._planes[words]
 
     def clamp(self) -> None:
         """CLAMP_NEXT: the examples that the sequencer took from the ring go to their planes."""

@@ -276,7 +276,7 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
             _start_sweep(c, p, s, bank)
         elif action == DO_CORRELATE:
             budget -= s.pair_sum.size * s.enabled.size + s.spins.size
-            accumulate(c, s.spins, s.enabled, s.pair_sum, s.mean_sum, p.topology.pair_i, p.topology.pair_j)
+            accumulate(c, s.spins, s.enabled, s.pair_sum, s.mean_sum, (p.topology.pair_i, p.topology.pair_j, p.topology.run))
         elif action == DO_STROBE:
             budget -= s.spins.size
             s.scan[:] = s.spins

@@ -87,7 +87,7 @@ class Motion:
         if action == sequencer.DO_SWEEP_START:
             self._take()
         elif action == sequencer.DO_CORRELATE:
-            accumulate_planes(s.core, s.spins, s.enabled, s.pair_sum, s.mean_sum, t.pair_i, t.pair_j)
+            accumulate_planes(s.core, s.spins, s.enabled, s.pair_sum, s.mean_sum, (t.pair_i, t.pair_j, t.run))
         elif action == sequencer.DO_STROBE:
             s.scan[:], s.state_scan[:] = s.spins, s.state
         elif action == sequencer.DO_LATCH:

@@ -11,21 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_emu import state as S
-from tsu_emu.analog.dac import lsb_of, output, outputs
+from tsu_emu.analog.dac import lsb_of, output, outputs, outputs_changed
 from tsu_emu.analog.die import place_biases, place_couplings, silence
 from tsu_emu.analog.network import apply, make_network
-from tsu_emu.analog.slow import SETTLED_AFTER, kick, output_at, outputs_now, refresh_errors, scale_couplings
+from tsu_emu.analog.slow import SETTLED_AFTER, kick, output_at, outputs_now
 from tsu_emu.analog.stuck import StuckBits, as_stuck, draw_stuck_bits
 from tsu_emu.chip.arrays import Array
-from tsu_emu.chip.drifting import COUPLING, OFFSET, SLOPE, TEMPERATURE, Drifting
+from tsu_emu.chip.drifting import Drifting
 from tsu_emu.chip.machine import Plant
+from tsu_emu.chip.slowly import SlowEffects
 from tsu_emu.chip.surroundings import Surroundings
-from tsu_emu.config import ChipConfig, Drift, Pbit, Pdit
-from tsu_emu.noise.functions import exponential
+from tsu_emu.config import ChipConfig, Drift, Pbit
 from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology
 
-LN2 = 0.6931471805599453
 COUPLING_BANK, BIAS_BANK = 0, 1
 
 
@@ -56,6 +55,7 @@ class Parameters:
     """Fields of one chip's array.
 
     general, slow : see the functions above
+    slowly : its slow effects
     stuck : stuck bits of the coupling and of the bias DACs
     """
 
@@ -78,37 +78,29 @@ class Parameters:
             for k in (0, 1)
         ]
         self.stuck = [StuckBits(s.mask.copy(), s.value.copy()) for s in self._die_stuck]
+        self._stuck_at = [np.flatnonzero(s.mask) for s in self.stuck]
         network, dac = config.network, config.coupling.dac
         self._network = make_network(
             topology.row, topology.source, 1 << dac.bits - 1, dac.full_scale, network.crosstalk, network.ir_drop,
             network.wire_ohm, network.coupler_siemens,
         )  # fmt: skip
         self._quiet = network.crosstalk == 0 and network.ir_drop == 0 and network.wire_ohm == 0
-        self._make_drifts()
-        self._refreshed, self._level_errors = -1, (np.zeros(1), np.zeros(1))
-
-    def _make_drifts(self) -> None:
-        c, epoch_s = self._config, self._surroundings.epoch_s
-        cells, couplers = len(self._topology.order), len(self._state.coupling_code)
-        offsets = len(self._state.bias_code) if isinstance(c.cell, Pdit) else cells
-        self._offset = Drifting(c.cell.offset_drift, offsets, OFFSET, epoch_s, c.seeds)
-        self._slope = Drifting(getattr(c.cell, "slope_drift", Drift()), cells, SLOPE, epoch_s, c.seeds)
-        self._gain = Drifting(c.coupling.drift, couplers, COUPLING, epoch_s, c.seeds)
-        self._warmth = Drifting(c.temperature.drift, 1, TEMPERATURE, epoch_s, c.seeds)
+        self.slowly = SlowEffects(config, topology, die, state, surroundings, self.slow)
+        self._effective = [np.zeros_like(codes) for codes in self._codes]
 
     # Codes
 
-    def written(self, bank: int, first: int, before: NDArray[np.int16]) -> None:
-        """Codes first .. first + n - 1 of a bank were written at NOW; before : (n,) int16, what they were."""
-        stop = first + len(before)
-        codes = self._codes[bank][first:stop]
-        codes, before = (self._lines(bank, c, first) for c in (codes, before))
+    def written(self, bank: int, first: int, count: int) -> None:
+        """Codes first .. first + count - 1 of a bank were written at NOW."""
+        stop = first + count
+        codes, before = self._lines(bank, self._codes[bank][first:stop], first), self._effective[bank][first:stop].copy()
+        self._effective[bank][first:stop] = codes
         if not self.general:
             self._place_at_once(bank, codes, first)
             return
         volts, now = self._volts[bank][first:stop], int(self._state.time[S.NOW])
         was = volts.copy()
-        outputs(self._banks[bank], codes, first, volts)
+        outputs_changed(self._banks[bank], codes, before, first, volts)
         if self._tau[bank] > 0:
             kicks, written = (a[first:stop] for a in self._kicks[bank])
             glitch = self._dacs[bank].glitch_lsb * lsb_of(self._dacs[bank], True)
@@ -131,6 +123,7 @@ class Parameters:
         """All codes, faults or the whole state may be others: what hangs on them is made anew."""
         for bank, codes in enumerate(self._codes):
             effective = self._lines(bank, codes, 0)
+            self._effective[bank][:] = effective
             if self.general:
                 outputs(self._banks[bank], effective, 0, self._volts[bank])
                 continue
@@ -152,6 +145,7 @@ class Parameters:
             for _, element, bit, at in faults[faults[:, 0] == kind]:
                 mask[element] |= np.uint16(1 << bit)
                 value[element] = (value[element] & ~np.uint16(1 << bit)) | np.uint16(at << bit)
+            self._stuck_at[bank] = np.flatnonzero(mask)
 
     # Time
 
@@ -170,36 +164,30 @@ class Parameters:
         if self._state.time[S.STALE]:
             self.evaluate()
 
-    def _when(self) -> tuple[int, float, float]:
-        """(the state's epoch, effective age in s, die temperature over that at which parameters are stated, K)."""
-        warmer = self._surroundings.die_k() - self._config.thermal.reference_k if self.slow else 0.0
-        return max(int(self._state.time[S.EPOCH]), 0), float(self._state.core["heat"][0, S.AGE]), warmer
-
     def made(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """(J, h, alpha, delta) of `Array.place` as of NOW, slow effects as of the state's epoch; the state stays as it is."""
-        now, (epoch, age, warmer) = int(self._state.time[S.NOW]), self._when()
-        levels = self._levels(epoch)
-        out = []
+        now, slow = int(self._state.time[S.NOW]), self.slowly.now()
+        settled, out = now > self._state.time[S.KICKED_UNTIL], []
         for bank in (COUPLING_BANK, BIAS_BANK):
-            volts = self._volts[bank]
+            volts, kicks = self._volts[bank], self._kicks[bank]
             if not self.general:
-                outputs(self._banks[bank], self._lines(bank, self._codes[bank], 0), 0, volts)
-            values, factor = np.empty(len(volts)), self._common_gain(bank, epoch, warmer)
-            outputs_now(volts, *self._kicks[bank], now, self._tau[bank] or 1.0, levels[bank], factor, values)
+                outputs(self._banks[bank], self._effective[bank], 0, volts)
+            if settled:
+                kicks = kicks[0][:0], kicks[1][:0]
+            values = np.empty(len(volts))
+            outputs_now(volts, *kicks, now, self._tau[bank] or 1.0, slow.levels[bank], slow.factors[bank], values)
             out.append(values)
         J, h = out
-        scale_couplings(self._die.kappa, self._gain.at(epoch, age), J)
+        J *= slow.kappa
         if not self._quiet:
             J, h = self._heard(J, h)
-        delta = self._die.delta + (self._offset.at(epoch, age) + self._config.cell.offset_tc_kt_per_k * warmer)
-        return J, h, self._die.alpha * (1.0 + self._slope.at(epoch, age)), delta
+        return J, h, slow.alpha, slow.delta
 
     def evaluate(self) -> None:
         """The array gets its parameters as of NOW."""
         self._array.place(*self.made())
-        (epoch, age, warmer), now, t = self._when(), int(self._state.time[S.NOW]), self._config.temperature
-        self._plant.temperature[0] = (1.0 + float(self._warmth.at(epoch, age)[0])) * (1.0 + t.dac.gain_tc_per_k * warmer)
-        self._plant.temperature[1] = t.tc_per_k * warmer
+        self._plant.temperature[:] = self.slowly.now().temperature
+        now = int(self._state.time[S.NOW])
         self._state.time[S.EVALUATED_AT] = now
         if now >= self._state.time[S.KICKED_UNTIL]:
             self._state.time[S.STALE] = 0
@@ -209,56 +197,26 @@ class Parameters:
         cells = len(self._topology.order)
         single = h if len(h) == cells else np.zeros(cells)
         out_J, out_h = np.empty_like(J), np.empty(cells)
-        codes = self._lines(COUPLING_BANK, self._state.coupling_code, 0)
+        codes = self._effective[COUPLING_BANK]
         apply(self._network, self._topology.row, self._topology.source, J, single, codes, out_J, out_h)
         return out_J, out_h if len(h) == cells else h
 
     def _lines(self, bank: int, codes: NDArray[np.int16], first: int) -> NDArray[np.int16]:
         """What converters first .. of a bank get of codes (n,), stuck bits included."""
-        stuck = self.stuck[bank]
-        if not stuck.mask[first : first + len(codes)].any():
+        stuck, at = self.stuck[bank], self._stuck_at[bank]
+        at = at[(at >= first) & (at < first + len(codes))]
+        if not len(at):
             return codes
-        return as_stuck(stuck, codes, first, self._banks[bank].middle)
-
-    def _common_gain(self, bank: int, epoch: int, warmer: float) -> float:
-        """Gain that supply, leakage and die temperature give all converters of a bank."""
-        supply = self._surroundings.supply_gain(epoch) if self.slow else 1.0
-        return supply * self._droop(epoch, warmer) * (1.0 + self._dacs[bank].gain_tc_per_k * warmer)
-
-    def _since_refresh(self, epoch: int) -> tuple[int, int]:
-        """Number of the last refresh before an epoch, and the cycles since then."""
-        period = max(round(self._config.storage.refresh_s * self._config.clock.hz), 1)
-        return divmod(epoch * self._config.slow.epoch_cycles, period)
-
-    def _droop(self, epoch: int, warmer: float) -> float:
-        """What leakage has left of stored levels since the last refresh."""
-        storage = self._config.storage
-        if storage.leakage_tau_s == 0:
-            return 1.0
-        since_s = self._since_refresh(epoch)[1] / self._config.clock.hz
-        return float(exponential(-since_s / (storage.leakage_tau_s * exponential(-LN2 * warmer / 10.0))))
-
-    def _levels(self, epoch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Errors of the stored levels since the last refresh, kT."""
-        storage = self._config.storage
-        if storage.refresh_noise_lsb == 0:
-            return self._level_errors
-        number, _ = self._since_refresh(epoch)
-        if number != self._refreshed:
-            seed, errors = self._config.seeds.run, []
-            key = np.array([seed & 0xFFFFFFFF, seed >> 32, Stream.REFRESH], np.uint32)
-            for bank in (COUPLING_BANK, BIAS_BANK):
-                errors.append(np.empty(len(self._codes[bank])))
-                refresh_errors(storage.refresh_noise_lsb * lsb_of(self._dacs[bank], True), bank, number, key, errors[bank])
-            self._refreshed, self._level_errors = number, (errors[0], errors[1])
-        return self._level_errors
+        out, some = codes.copy(), StuckBits(stuck.mask[at], stuck.value[at])
+        out[at - first] = as_stuck(some, codes[at - first], 0, self._banks[bank].middle)
+        return out
 
     # The bench and the converters
 
     @property
     def drifts(self) -> dict[str, Drifting]:
         """What drifts, by name."""
-        return {"offset": self._offset, "slope": self._slope, "coupling": self._gain, "temperature": self._warmth}
+        return self.slowly.drifts
 
     def elements(self, bank: int) -> int:
         """DACs of a bank."""
@@ -270,11 +228,10 @@ class Parameters:
 
     def outputs(self, bank: int, element: int, times: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) outputs of one coupling or bias DAC at cycles, kT, before what devices and network make of them."""
-        epoch, _, warmer = self._when()
-        factor = self._common_gain(bank, epoch, warmer)
+        slow = self.slowly.now()
         part, volts = slice(element, element + 1), np.empty(1)
         outputs(self._banks[bank], self._lines(bank, self._codes[bank][part], element), element, volts)
-        level = self._levels(epoch)[bank]
+        level, factor = slow.levels[bank], slow.factors[bank]
         out = np.empty(len(times))
         kicks, written = (a[part] for a in self._kicks[bank])
         output_at(volts, kicks, written, times, self._tau[bank] or 1.0, level[part] if level.size > 1 else level, factor, out)

@@ -118,10 +118,9 @@ class WindowPort:
             return
         begin = 4 * first // flat.itemsize
         values = np.frombuffer(data, flat.dtype)[: len(flat) - begin]
-        before = flat[begin : begin + len(values)].copy() if name in DAC_BANKS else values
         flat[begin : begin + len(values)] = values
         if name in DAC_BANKS:
-            self._codes.written(DAC_BANKS[name], begin, before, len(values))
+            self._codes.written(DAC_BANKS[name], begin, len(values), len(values))
             self._codes.new_version()
         elif name == "SOFT":
             self._state.time[S.SOFT] |= S.SOFT_WRITTEN

@@ -10,6 +10,8 @@ from tsu_emu.digital import words as W
 from tsu_emu.jit import inner, kernel
 
 Q = np.uint64
+RUN = 16
+"""Mean pairs of a run from which it pays to go run by run."""
 FRACTION_BITS = 16
 """CAP.CORR_FRACTION."""
 ALPHA, PLANES, COUNT = W.CORR_ALPHA, W.CORR_PLANES, W.CORR_COUNT
@@ -48,15 +50,36 @@ def _agreement(spins, role, i, j):  # type: ignore[no-untyped-def]
     return total
 
 
+@inner
+def _one_block(sums, word, only, planes, alpha, pair_i, pair_j, run):  # type: ignore[no-untyped-def]
+    """Pairs' sums of a chip with one block of planes: run by run, or, where runs are short, pair by pair."""
+    if RUN * (run.size - 1) > sums.size:
+        for p in range(sums.size):
+            agree = ones(~(word[pair_i[p]] ^ word[pair_j[p]]) & only)
+            sums[p] = _towards(np.int64(sums[p]), 2 * agree - planes, alpha)
+        return
+    for k in range(run.size - 1):
+        first, stop = run[k], run[k + 1]
+        mine, j = word[pair_i[first]], np.int64(pair_j[first])
+        part, heard = sums[first:stop], word[j : j + stop - first]
+        for r in range(stop - first):
+            agree = ones(~(mine ^ heard[r]) & only)
+            part[r] = _towards(np.int64(part[r]), 2 * agree - planes, alpha)
+
+
 @kernel
-def accumulate_planes(core, spins, enabled, pair_sums, mean_sums, pair_i, pair_j):  # type: ignore[no-untyped-def]
+def accumulate_planes(core, spins, enabled, pair_sums, mean_sums, pairs):  # type: ignore[no-untyped-def]
     """`accumulate` on a (1,) CORE."""
-    accumulate(core[0], spins, enabled, pair_sums, mean_sums, pair_i, pair_j)
+    accumulate(core[0], spins, enabled, pair_sums, mean_sums, pairs)
 
 
 @inner
-def accumulate(c, spins, enabled, pair_sums, mean_sums, pair_i, pair_j):  # type: ignore[no-untyped-def]
-    """One update of both roles' sums from the spins (blocks, cells) of the enabled planes; `c` is a CORE record."""
+def accumulate(c, spins, enabled, pair_sums, mean_sums, pairs):  # type: ignore[no-untyped-def]
+    """One update of both roles' sums from the spins (blocks, cells) of the enabled planes.
+
+    c : a CORE record; pairs = (pair_i, pair_j, run) of the topology
+    """
+    pair_i, pair_j, run = pairs
     for kind in range(ROLES):
         role = plane_words(c, PLANES[kind], enabled.size) & enabled
         planes = 0
@@ -67,10 +90,7 @@ def accumulate(c, spins, enabled, pair_sums, mean_sums, pair_i, pair_j):  # type
         alpha = np.int64(c.registers[ALPHA[kind]])
         pair_sum, mean_sum = pair_sums[kind], mean_sums[kind]
         if role.size == 1:
-            word, only = spins[0], role[0]
-            for p in range(pair_i.size):
-                agree = ones(~(word[pair_i[p]] ^ word[pair_j[p]]) & only)
-                pair_sum[p] = _towards(np.int64(pair_sum[p]), 2 * agree - planes, alpha)
+            _one_block(pair_sum, spins[0], role[0], planes, alpha, pair_i, pair_j, run)
         else:
             for p in range(pair_i.size):
                 agree = _agreement(spins, role, pair_i[p], pair_j[p])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsu_emu.jit import inner, kernel
+from tsu_emu.jit import inner, unfolded
 
 U = np.uint32
 _PARITY = U(0x1BD11BDA)
@@ -37,7 +37,7 @@ def _mix_odd(x0, x1, x2, x3, a, b):  # type: ignore[no-untyped-def]
     return x0, x1, x2, x3
 
 
-@kernel
+@unfolded
 def threefry(c0, c1, c2, c3, k0, k1, k2, k3):  # type: ignore[no-untyped-def]
     """Four uint32 words for counter c0..c3 under key k0..k3 (all uint32)."""
     k4 = U(_PARITY ^ k0 ^ k1 ^ k2 ^ k3)

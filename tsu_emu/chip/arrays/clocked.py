@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tsu_emu import state as S
 from tsu_emu.analog import pdit
-from tsu_emu.analog.die import Die, place_fields, silence
+from tsu_emu.analog.die import Die, place_fields, rails, silence
 from tsu_emu.analog.pbit import random_colour, slopes_of
 from tsu_emu.analog.sourced import sweep_coloured, sweep_lfsr
 from tsu_emu.analog.sources import coloured_start, lfsr_bits, lfsr_start, make_coloured, make_lfsr
@@ -37,13 +37,14 @@ class Clocked:
     def __init__(
         self, config: ChipConfig, topology: Topology, die: Die, state: S.ChipState, fields: Fields, floating: NDArray[np.bool_]
     ) -> None:
-        self._scales = config.coupling.dac.full_scale, config.bias.dac.full_scale
+        self._limits = np.empty(len(topology.source)), np.empty(len(topology.order))
+        rails(die, (config.coupling.dac.full_scale, config.bias.dac.full_scale), topology.row, *self._limits)
         self._config, self._topology, self._die, self._state = config, topology, die, state
         self._fields, self._floating = fields, floating
 
     def place(self, J: Floats, h: Floats, alpha: Floats, delta: Floats) -> None:
         """Everything to the grid."""
-        place_fields(self._die, self._scales, self._topology.row, alpha, delta, J, h, *self._fields[:3])
+        place_fields(self._die.scale, self._limits, self._topology.row, alpha, delta, J, h, *self._fields[:3])
         silence(self._topology.row, self._floating, *self._fields[:3])
 
     def take(self) -> None:
