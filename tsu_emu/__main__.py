@@ -110,6 +110,9 @@ def _serve(config: ChipConfig, endpoint: str, doors: dict[str, str], threads: in
     handlers = {name: (at, kinds[name](chip).handle) for name, at in doors.items()}
     daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, handlers)
     daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **daemon.endpoints))
+    if exit_with_stdin:
+        # whoever started it waits for its end, and the interpreter takes its time over compiled code
+        os._exit(0)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 from tsu_contract.registers import Window, register, value_of
 
@@ -88,10 +89,11 @@ class Capabilities:
         """Register names in the order of the fields."""
         return tuple("CAP." + f.name.upper() for f in fields(cls))
 
-    def dimension(self, word: str) -> int:
-        """A word of a window's shape or limits, as a number."""
+    @cached_property
+    def _derived(self) -> dict[str, int]:
+        """Words of windows' shapes and limits that are no fields."""
         spins, learns = self.cell_kind in SPIN_KINDS, self.learn_bits > 0
-        derived = {
+        return {
             "cell_words": (self.cells + 31) // 32,
             "spin_words": (self.cells + 31) // 32 if spins else 0,
             "spin_planes": self.planes if spins else 0,
@@ -123,9 +125,12 @@ class Capabilities:
             "bias_code_min": -(1 << self.bias_bits - 1),
             "bias_code_max": (1 << self.bias_bits - 1) - 1,
         }
+
+    def dimension(self, word: str) -> int:
+        """A word of a window's shape or limits, as a number."""
         if word.isdigit():
             return int(word)
-        return derived[word] if word in derived else int(getattr(self, word))
+        return self._derived[word] if word in self._derived else int(getattr(self, word))
 
     def shape(self, window: Window) -> tuple[int, ...]:
         return tuple(self.dimension(word) for word in window.shape)

@@ -364,7 +364,7 @@ DRAWS: dict[str, Callable[[Chip], NDArray[Any]]] = {
     "sensor offset": lambda c: np.array(c.surroundings.sensor_offset_k),
     "tau": lambda c: c.array.clocks.tau,  # type: ignore[attr-defined]
     "supply": lambda c: np.array([c.surroundings.supply_v(epoch) for epoch in range(9)]),
-    "levels": lambda c: np.concatenate(c.parameters._levels(7)),
+    "levels": lambda c: np.concatenate(c.parameters.slowly.levels(7)),
     **{f"{name} drift": lambda c, name=name: c.parameters.drifts[name].at(7, 1.0)  # type: ignore[misc]
        for name in ("offset", "slope", "coupling", "temperature")},
 }  # fmt: skip

@@ -67,7 +67,7 @@ class SlowEffects:
             t, offset_tc = self._config.temperature, self._config.cell.offset_tc_kt_per_k
             slow = Slow(
                 (self._common_gain(0, epoch, warmer), self._common_gain(1, epoch, warmer)),
-                self._levels(epoch),
+                self.levels(epoch),
                 self._die.kappa * (1.0 + self._gain.at(epoch, age)),
                 self._die.alpha * (1.0 + self._slope.at(epoch, age)),
                 self._die.delta + (self._offset.at(epoch, age) + offset_tc * warmer),
@@ -99,7 +99,7 @@ class SlowEffects:
         since_s = self._since_refresh(epoch)[1] / self._config.clock.hz
         return float(exponential(-since_s / (storage.leakage_tau_s * exponential(-LN2 * warmer / 10.0))))
 
-    def _levels(self, epoch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def levels(self, epoch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Errors of the stored levels since the last refresh, kT."""
         storage = self._config.storage
         if storage.refresh_noise_lsb == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -186,7 +187,7 @@ def _check_values(window: Window, data: Frame, index: int, addr: int, cap: Capab
     if limits is None:
         return
     first = (addr % WINDOW_STRIDE) // window.dtype.itemsize
-    total = int(np.prod(cap.shape(window)))
+    total = prod(cap.shape(window))
     values = np.frombuffer(data, window.dtype)[: total - first]
     if values.min() < limits[0] or values.max() > limits[1]:
         worst = int(np.flatnonzero((values < limits[0]) | (values > limits[1]))[0])

@@ -51,14 +51,14 @@ class Annealing:
         layout, spins, before = self._layout, self._spins, self._model
         paths = [_Path(*ends) for ends in zip(layout.parts(before, spins), layout.parts(target, spins), strict=True)]
         change = before.with_values(target.weights - before.weights, target.biases - before.biases)
-        rest = layout.part(change, self._rest, self._rest, spins)
+        rest = _Agreement(layout.part(change, self._rest, self._rest, spins))
         self.log_weights += self._fixed_agreement(change)
         with one_thread():
             for earlier, now in pairwise([0.0, *times.tolist()]):
                 ends = paths[-1].ends(spins[:, layout.heard[-1]])
                 fields, difference = _log_2cosh_change(*ends, earlier, now)
                 self.log_weights += difference
-                self.log_weights += (now - earlier) * _agreement(spins[:, self._rest], rest)
+                self.log_weights += (now - earlier) * rest.of(spins[:, self._rest])
                 draw(spins[:, self._summed], fields, self._rng)
                 for path, heard, cells in zip(paths[:-1], layout.heard[:-1], layout.classes[:-1], strict=True):
                     draw(spins[:, cells], path.at(spins[:, heard], now), self._rng)
@@ -121,13 +121,21 @@ def _log_2cosh_change(a: Reals, b: Reals, earlier: float, now: float) -> tuple[R
     return x, total
 
 
-def _agreement(spins: Reals, part: Part) -> Reals:
-    """(chains,) sum_i b_i s_i + sum_{i<j} w_ij s_i s_j, minus the energies, within a group of cells."""
-    fields = np.broadcast_to(part.biases, spins.shape)
-    if _any(part):
-        fields = fields + (spins @ part.couplings) / 2
-    out: Reals = np.einsum("ij,ij->i", fields, spins)
-    return out
+class _Agreement:
+    """sum_i b_i s_i + sum_{i<j} w_ij s_i s_j, minus the energies, within a group of cells."""
+
+    def __init__(self, part: Part) -> None:
+        self._part, self._loose = part, not _any(part)
+
+    def of(self, spins: Reals) -> Reals:
+        """(chains,) of spins (chains, k)."""
+        biases, couplings = self._part.biases, self._part.couplings
+        if self._loose and biases.ndim == 1:
+            alone: Reals = spins @ biases
+            return alone
+        fields = np.broadcast_to(biases, spins.shape) if self._loose else biases + (spins @ couplings) / 2
+        out: Reals = np.einsum("ij,ij->i", fields, spins)
+        return out
 
 
 def _any(part: Part) -> bool:
