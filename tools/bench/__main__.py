@@ -1,0 +1,71 @@
+"""Measures speed; every rate of updates stands beside a moment that a wrong sampler would miss.
+
+    tools/run bench wire [--json FILE]               register operations and bulk data through a daemon, beside a bare echo
+    tools/run bench kernels [--json FILE]            spin updates per second of whole chips in process
+    tools/run bench kernels --peers [--json FILE]    the same, and the samplers of others on the same couplings, in turn with ours
+
+Medians over alternating repetitions; spread is one standard deviation over them. docs/benchmarks.md says what each row means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from comparison import compare, workloads
+from contest import PEER_SEED
+from kernels import bench_kernels
+from langevin import bench_langevin
+from measuring import Effort
+from peers.environment import prepare
+from rich.console import Console
+from rich.progress import Progress
+from running import SEED
+from wire import bench_wire
+
+from tsu_apps.report import Row, format_rows, write_json
+
+REPEATS, QUICK_REPEATS = 7, 3
+
+
+def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
+    """All rows of a benchmark, with a bar while it runs."""
+    console = Console(stderr=True)
+    unavailable = prepare(console.print) if peers else {}
+    everything = workloads(quick) if peers else []
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(f"measuring {name}", total=repeats * (1 + len(everything) + 2 * peers))
+        effort = Effort(repeats, quick, lambda: bar.advance(task))
+        rows = {"wire": bench_wire, "kernels": bench_kernels}[name](effort)
+        for workload in everything:
+            rows += compare(workload, unavailable, effort, bar.console.print)
+        if peers:
+            rows += bench_langevin(unavailable, effort, bar.console.print)
+    return rows
+
+
+def main() -> int:
+    """0 if every goal is met."""
+    parser = argparse.ArgumentParser(prog="tools/run bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("name", choices=("wire", "kernels"), help="what to measure")
+    parser.add_argument("--json", metavar="FILE", help="write the rows to FILE")
+    parser.add_argument("--peers", action="store_true", help="kernels: compare with others, which are installed apart")
+    parser.add_argument("--quick", action="store_true", help="small sizes, and no goals of speed, for a look that it works")
+    arguments = parser.parse_args()
+    if arguments.peers and arguments.name != "kernels":
+        parser.error("--peers goes with kernels")
+    if arguments.name == "kernels":
+        from tsu_emu.warmup import warm_up
+
+        warm_up(lambda done, total: None)
+    repeats = QUICK_REPEATS if arguments.quick else REPEATS
+    rows = measure(arguments.name, arguments.peers, repeats, arguments.quick)
+    print(format_rows(rows))
+    if arguments.json:
+        config = {"bench": arguments.name, "repeats": repeats, "quick": arguments.quick, "peers": arguments.peers}
+        write_json(arguments.json, rows, config=config, seeds={"codes": SEED, "peers": PEER_SEED})
+    return 0 if all(row.ok is not False for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
