@@ -10,7 +10,10 @@ Medians over alternating repetitions; spread is one standard deviation over them
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from comparison import compare, workloads
 from contest import PEER_SEED
@@ -29,19 +32,29 @@ REPEATS, QUICK_REPEATS = 7, 3
 
 
 def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
-    """All rows of a benchmark, with a bar while it runs."""
+    """All rows of a benchmark, printed part by part, with a bar while it runs."""
     console = Console(stderr=True)
     unavailable = prepare(console.print) if peers else {}
     everything = workloads(quick) if peers else []
-    with Progress(console=console, transient=True) as bar:
+    rows = [_load("before")]
+    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task(f"measuring {name}", total=repeats * (1 + len(everything) + 2 * peers))
         effort = Effort(repeats, quick, lambda: bar.advance(task))
-        rows = {"wire": bench_wire, "kernels": bench_kernels}[name](effort)
-        for workload in everything:
-            rows += compare(workload, unavailable, effort, bar.console.print)
-        if peers:
-            rows += bench_langevin(unavailable, effort, bar.console.print)
+        parts: list[Callable[[], list[Row]]] = [partial({"wire": bench_wire, "kernels": bench_kernels}[name], effort)]
+        parts += [partial(compare, workload, unavailable, effort, console.print) for workload in everything]
+        parts += [partial(bench_langevin, unavailable, effort, console.print)] * peers
+        for part in parts:
+            found = part()
+            print(format_rows(found), flush=True)
+            rows += found
+    rows.append(_load("after"))
+    print(format_rows([rows[0], rows[-1]]))
     return rows
+
+
+def _load(when: str) -> Row:
+    """How busy the machine is: with more than a few others at work, rates mean little and ratios not much."""
+    return Row(f"processes that want a core, mean of a minute {when}", os.getloadavg()[0])
 
 
 def main() -> int:
@@ -60,7 +73,6 @@ def main() -> int:
         warm_up(lambda done, total: None)
     repeats = QUICK_REPEATS if arguments.quick else REPEATS
     rows = measure(arguments.name, arguments.peers, repeats, arguments.quick)
-    print(format_rows(rows))
     if arguments.json:
         config = {"bench": arguments.name, "repeats": repeats, "quick": arguments.quick, "peers": arguments.peers}
         write_json(arguments.json, rows, config=config, seeds={"codes": SEED, "peers": PEER_SEED})

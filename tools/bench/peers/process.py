@@ -29,10 +29,9 @@ class PeerProcess:
     def __init__(self, worker: str, scratch: Path) -> None:
         self._worker, self._scratch = worker, scratch
         self.setup_s, self.version = 0.0, ""
-        self._process = subprocess.Popen(
-            [str(python()), str(WORKERS / f"run_{worker}.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=(scratch / "stderr").open("w"),
-        )  # fmt: skip
+        command = [str(python()), str(WORKERS / f"run_{worker}.py")]
+        with (scratch / "stderr").open("w") as words:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, text=True)
 
     def prepare(self, problem: dict[str, NDArray[Any]], options: dict[str, Any]) -> None:
         """Build the peer's model and run it once, so that what it compiles is compiled."""
