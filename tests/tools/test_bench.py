@@ -154,7 +154,7 @@ class Steady(Broken):
     """One that goes on."""
 
     def __init__(self) -> None:
-        self.left = 10
+        self.left = contest.LEAST // 2
 
 
 def test_a_contender_that_fails_does_not_stop_the_others() -> None:
@@ -163,6 +163,7 @@ def test_a_contender_that_fails_does_not_stop_the_others() -> None:
     assert failed == {"a": "it ended: out of memory"}
     assert list(records) == ["b"]
     assert len(records["b"].rates) == 3
+    assert records["b"].count() == contest.LEAST
 
 
 def test_without_peers_their_rows_say_why() -> None:

@@ -19,6 +19,8 @@ from peers.process import PeerError, PeerProcess
 from tsu_apps.report import Row
 
 PEER_SEED = 1
+LEAST = 32
+"""Energies from which a standard error is taken: that of 32 is itself known to an eighth."""
 
 
 class Contender(Protocol):
@@ -97,6 +99,10 @@ class Record:
     rates: list[float] = field(default_factory=list)
     energies: list[NDArray[np.float64]] = field(default_factory=list)
 
+    def count(self) -> int:
+        """Energies so far."""
+        return sum(map(len, self.energies))
+
     def energy(self) -> tuple[float, float]:
         """Mean and its standard error; chains after different repetitions count as independent."""
         values = np.concatenate(self.energies)
@@ -108,18 +114,25 @@ Energy = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 
 def contest(contenders: dict[str, Contender], energy: Energy, effort: Effort) -> tuple[dict[str, Record], dict[str, str]]:
-    """All contenders, repetition by repetition in turn; records of those that came through, and why the others did not."""
-    records, failed = {name: Record() for name in contenders}, {}
-    for _ in range(effort.repeats):
-        for name in list(records):
+    """All contenders, repetition by repetition in turn; records of those that came through, and why the others did not.
+
+    Few chains go on after the last repetition, in no rate, until there are LEAST energies for a standard error.
+    """
+    records, failed, repetition = {name: Record() for name in contenders}, {}, 0
+    while going := [name for name, r in records.items() if repetition < effort.repeats or r.count() < LEAST]:
+        for name in going:
             try:
-                records[name].rates.append(contenders[name].run())
+                rate = contenders[name].run()
             except PeerError as error:
                 failed[name] = str(error)
                 del records[name]
                 continue
             records[name].energies.append(energy(contenders[name].states()))
-        effort.step()
+            if repetition < effort.repeats:
+                records[name].rates.append(rate)
+        repetition += 1
+        if repetition <= effort.repeats:
+            effort.step()
     return records, failed
 
 
