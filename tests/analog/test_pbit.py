@@ -87,9 +87,9 @@ def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str, b
         net, code = (t.order, t.row, t.source), (chip._plant.doubled, chip._plant.base, chip._plant.soft[:0])
         for tick, visit in ((3, 0), (1 << 40, 0), (4, 5)):
             if "thread" in name:
-                colours = np.arange(len(t.phase) - 1)
+                phases = np.array([(colour, visit, tick) for colour in range(len(t.phase) - 1)])
                 threads = {"one thread": 1, "two threads": 2, "three threads": 3}[name]
-                sweep.update_phases(net, code, bank, t.phase, colours, np.full(len(colours), visit), tick, noise, threads)
+                sweep.update_phases(net, code, bank, t.phase, phases, noise, threads)
                 continue
             for low, high in zip(t.phase[:-1], t.phase[1:], strict=True):
                 for block in (0, 1):

@@ -28,7 +28,7 @@ net, code = (np.arange(cells), row, source), (doubled, base, np.zeros((0, 0, 64)
 bank, phase = (spins, mask & value, value, enabled, slope), np.array([0, visible, cells])
 for tick in range(20):
     noise = np.arange(3, dtype=np.uint32), tick % 2 == 1
-    update_phases(net, code, bank, phase, np.arange(2), np.zeros(2, np.int64), tick, noise, 1)
+    update_phases(net, code, bank, phase, np.array([(0, 0, tick), (1, 0, tick)]), noise, 1)
 print(HAS_VECTORS, hashlib.sha256(spins.tobytes()).hexdigest())
 """
 TARGETS = {

@@ -9,7 +9,8 @@ from serving import Pins, Row, config
 from tsu_contract.operations import Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
-from tsu_emu.chip import Chip, machine
+from tsu_emu.analog import sweep
+from tsu_emu.chip import Chip
 from tsu_emu.config import ChipConfig
 from tsu_emu.state import digest, restore, save
 
@@ -85,7 +86,7 @@ def test_operations_one_a_message_or_many_give_the_same_life(size: int, planes: 
 def test_one_or_two_threads_give_the_same_life() -> None:
     chip = config(GRID, 64, **TYPICAL)
     cells = 96 * 96 // 2
-    assert cells * (len(Chip(chip)._plant.topology.source) // (2 * cells) + machine.CELL_WORK) >= machine.PARALLEL_FROM
+    assert cells * (len(Chip(chip)._plant.topology.source) // (2 * cells) + sweep.CELL_WORK) >= sweep.PARALLEL_FROM
     assert outcome(chip, 256, threads=1) == outcome(chip, 256, threads=2)
 
 

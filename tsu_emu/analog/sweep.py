@@ -56,42 +56,41 @@ def _update_parts(net, code, bank, block, low, high, visit, tick, noise, parts):
 
 
 @inner
-def _update_phases(net, code, bank, block, phase, colours, visits, tick, noise, threads):  # type: ignore[no-untyped-def]
+def _update_phases(net, code, bank, block, phase, phases, noise, threads):  # type: ignore[no-untyped-def]
     """All phases, one after the other, in one block."""
     if bank[3][block] == Q(0):
         return
     couplers_and_cell = net[2].size // net[0].size + CELL_WORK
-    for k in range(colours.size):
-        low, high = phase[colours[k]], phase[colours[k] + 1]
+    for k in range(phases.shape[0]):
+        colour, visit, tick = phases[k, 0], phases[k, 1], phases[k, 2]
+        low, high = phase[colour], phase[colour + 1]
         if threads > 1 and (high - low) * couplers_and_cell >= PARALLEL_FROM:
-            _update_parts(net, code, bank, block, low, high, visits[k], tick, noise, threads)
+            _update_parts(net, code, bank, block, low, high, visit, tick, noise, threads)
         else:
-            update_block(net, code, bank, block, low, high, visits[k], tick, noise)
+            update_block(net, code, bank, block, low, high, visit, tick, noise)
 
 
 @parallel_kernel
-def _update_blocks(net, code, bank, phase, colours, visits, tick, noise):  # type: ignore[no-untyped-def]
+def _update_blocks(net, code, bank, phase, phases, noise):  # type: ignore[no-untyped-def]
     """All phases in all blocks, a block to a thread."""
     for block in prange(bank[3].size):
-        _update_phases(net, code, bank, block, phase, colours, visits, tick, noise, 1)
+        _update_phases(net, code, bank, block, phase, phases, noise, 1)
 
 
 @kernel
-def update_phases(net, code, bank, phase, colours, visits, tick, noise, threads):  # type: ignore[no-untyped-def]
-    """Update the colours of some phases of one sweep, in that order. Returns its work.
+def update_phases(net, code, bank, phase, phases, noise, threads):  # type: ignore[no-untyped-def]
+    """Update the colours of some phases, of one sweep or of many, in that order.
 
-    phase : (colours + 1,) int64, first rank of each colour; colours, visits : (n,) int64, colour of each phase, and what tells
-    its updates from others of the sweep; the rest as in `pbit.update_cells`
+    phase : (colours + 1,) int64, first rank of each colour; phases : (n, 3) int64, the colour of each phase, what tells its
+    updates from others of the sweep, and the sweep; the rest as in `pbit.update_cells`
     """
     cells, blocks = 0, 0
-    for k in range(colours.size):
-        cells += phase[colours[k] + 1] - phase[colours[k]]
+    for k in range(phases.shape[0]):
+        cells += phase[phases[k, 0] + 1] - phase[phases[k, 0]]
     for block in range(bank[3].size):
         blocks += bank[3][block] != Q(0)
-    work = cells * (net[2].size // net[0].size + CELL_WORK)
-    if threads > 1 and blocks >= threads and work >= PARALLEL_FROM:
-        _update_blocks(net, code, bank, phase, colours, visits, tick, noise)
-    else:
-        for block in range(bank[3].size):
-            _update_phases(net, code, bank, block, phase, colours, visits, tick, noise, threads)
-    return work * blocks
+    if threads > 1 and blocks >= threads and cells * (net[2].size // net[0].size + CELL_WORK) >= PARALLEL_FROM:
+        _update_blocks(net, code, bank, phase, phases, noise)
+        return
+    for block in range(bank[3].size):
+        _update_phases(net, code, bank, block, phase, phases, noise, threads)

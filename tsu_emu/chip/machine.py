@@ -186,23 +186,27 @@ def _colour_of(scan, phase, colours, tick, key):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _update(p, s, c, bank, first, last, tick):  # type: ignore[no-untyped-def]
-    """Phases first .. last - 1 of sweep `tick`. Returns their work."""
-    phase = p.topology.phase
-    colours, visits = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
-    for k in range(first, last):
-        colours[k - first], visits[k - first] = _colour_of(c.sequencer[SCAN], k, phase.size - 1, tick, p.scan_key)
+def _update(p, s, c, bank, first, last):  # type: ignore[no-untyped-def]
+    """Phases first .. last - 1, counted from the first of sweep 0."""
+    count, phase = p.topology.phase.size - 1, p.topology.phase
+    phases = np.empty((last - first, 3), np.int64)
+    for n in range(first, last):
+        tick, k = n // count, n % count
+        phases[n - first, 0], phases[n - first, 1] = _colour_of(c.sequencer[SCAN], k, count, tick, p.scan_key)
+        phases[n - first, 2] = tick
     net = (p.topology.order, p.topology.row, p.topology.source)
     code = (p.doubled, p.base, p.soft if c.time[SOFT] & SOFT_ON != 0 else p.soft[:0])
-    return update_phases(net, code, bank, phase, colours, visits, tick, (p.key, p.by_aes), p.threads)
+    update_phases(net, code, bank, phase, phases, (p.key, p.by_aes), p.threads)
 
 
 @inner
-def _phase_follows(c, slot, until, general):  # type: ignore[no-untyped-def]
-    """Whether the next thing to happen is a colour phase with the fields of the one before."""
-    if slot != EVENT_SEQUENCER or c.events[slot] > until or c.sequencer[ACTIVITY] != COLOUR_PHASE:
-        return False
-    return not (general and c.time[STALE])
+def _work(p, enabled, colour):  # type: ignore[no-untyped-def]
+    """What one colour phase costs."""
+    blocks = 0
+    for block in range(enabled.size):
+        blocks += enabled[block] != np.uint64(0)
+    cells = p.topology.phase[colour + 1] - p.topology.phase[colour]
+    return blocks * cells * (p.topology.source.size // p.topology.order.size + CELL_WORK)
 
 
 @inner
@@ -227,14 +231,14 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
     """
     c, timing, phase = s.core[0], p.timing[0], p.topology.phase
     bank = (s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.slope)
-    # Phases first .. last - 1 of sweep `owed` are owed: threads get them together, before anybody can see spins.
-    first, last, owed = 0, 0, np.int64(0)
+    # Phases first .. last - 1 are owed, all with the inputs that a sweep took at TDAC code `taken`: kernels do many in one go.
+    first, last, taken = np.int64(0), np.int64(0), np.int64(-1)
     while True:
         slot = next_event(c)
         met = word >= 0 and c.events[slot] > c.time[NOW] and peek_word(c, p.rules, word) & mask == wanted & mask
-        if last > first and (met or budget <= 0 or not _phase_follows(c, slot, until, p.general)):
-            budget -= _update(p, s, c, bank, first, last, owed)
-            first, last = 0, 0
+        if last > first and (met or budget <= 0 or c.events[slot] > until or slot == EVENT_FIRMWARE):
+            _update(p, s, c, bank, first, last)
+            first = last
         if met:
             return MET, NOTHING
         if c.events[slot] > until:
@@ -251,6 +255,8 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
             c.registers[FABRIC_STATUS] |= U(SETTLED)
             continue
         if p.general and _parameters_due(c, p.epoch_cycles):
+            if last > first:
+                _update(p, s, c, bank, first, last)
             return AT_PARAMETERS, NOTHING
         action, k, tick = edge(c, s.program, s.enabled, timing, p.temp_code_max, p.loop_depth, phase.size - 1)
         if action == NOTHING:
@@ -270,9 +276,19 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
         if action == DO_COLOUR:
             colour, _ = _colour_of(c.sequencer[SCAN], k, phase.size - 1, tick, p.scan_key)
             c.counts[UPDATES] += c.sequencer[ENABLED] * (phase[colour + 1] - phase[colour])
-            first, last, owed = first if last > first else k, k + 1, tick
-        elif action == DO_SWEEP_START:
+            budget -= _work(p, s.enabled, colour)
+            if last == first:
+                first = last = tick * (phase.size - 1) + k
+            last += 1
+            continue
+        if action == DO_SWEEP_START and taken == c.registers[TDAC]:
+            continue
+        if last > first:
+            _update(p, s, c, bank, first, last)
+            first = last
+        if action == DO_SWEEP_START:
             budget -= s.spins.size
+            taken = np.int64(c.registers[TDAC])
             _start_sweep(c, p, s, bank)
         elif action == DO_CORRELATE:
             budget -= s.pair_sum.size * s.enabled.size + s.spins.size

@@ -226,7 +226,7 @@ def _load(w, code, weights, codes, place, n):  # type: ignore[no-untyped-def]
 @inner
 def _store(w, code, weights, codes, heard, told, live, n):  # type: ignore[no-untyped-def]
     """Returns how many codes changed."""
-    changed = 0
+    changed = np.int64(0)
     for r in range(n):
         weights[r] = np.int32(w[r])
     for r in range(n):
