@@ -9,9 +9,9 @@ from tsu_emu import state as S
 from tsu_emu.chip.codes import Codes
 from tsu_emu.chip.machine import Plant
 from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK
+from tsu_emu.chip.rule import CHANGED, CLIPPED, LEARNT, SATURATED, update_biases, update_pairs
 from tsu_emu.config import ChipConfig
 from tsu_emu.digital import words as W
-from tsu_emu.digital.learning import CHANGED, CLIPPED, LEARNT, SATURATED, update_biases, update_pairs
 from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import pair_couplers
 

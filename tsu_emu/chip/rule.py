@@ -191,7 +191,8 @@ def update_pairs(core, sums, means, net, state, widths, key, report):  # type: i
     f[0] = ONE
     for first in range(0, weights.size, BLOCK):
         stop = min(first + BLOCK, weights.size)
-        n, alive = stop - first, _living(live, freeze, first, stop - first)
+        n = stop - first
+        alive = _living(live, freeze, first, n)
         if alive == 0:
             continue
         _load(w, code, weights[first:stop], codes, heard[first:stop], n)
