@@ -76,20 +76,22 @@ GRAPHS = [
 
 
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda g: f"{g['kind']} {g.get('width', '')}")
-@pytest.mark.parametrize("kernel", ["this processor's", "by plane", "one thread", "two threads", "three threads"])
+@pytest.mark.parametrize("kernel", ["this processor's", "by plane", "one thread", "two threads", "three threads", "few planes"])
 @pytest.mark.parametrize("by_aes", [False, True], ids=["Threefry", "AES"])
 def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str, by_aes: bool) -> None:
-    """Plane by plane, in vectors, in chunks and blocks over threads: the noise and decisions of the portable kernel."""
+    """Plane by plane, in rows, in vectors, in chunks and blocks over threads: noise and decisions of the portable kernel."""
     results = []
+    planes = 3 if kernel == "few planes" else 128
     for name in ("portable", kernel):
         chip = Chip(config(graph, planes=128))
-        t, bank, noise = chip._plant.topology, bank_of(chip, 128), (chip._plant.key, by_aes)
+        t, bank, noise = chip._plant.topology, bank_of(chip, planes), (chip._plant.key, by_aes)
+        chip._plant.rows.fresh[0] = 0
         net, code = (t.order, t.row, t.source), (chip._plant.doubled, chip._plant.base, chip._plant.soft[:0])
         for tick, visit in ((3, 0), (1 << 40, 0), (4, 5)):
-            if "thread" in name:
+            if "thread" in name or name == "few planes":
                 phases = np.array([(colour, visit, tick) for colour in range(len(t.phase) - 1)])
-                threads = {"one thread": 1, "two threads": 2, "three threads": 3}[name]
-                sweep.update_phases(net, code, bank, t.phase, phases, noise, threads)
+                threads = {"one thread": 1, "two threads": 2, "three threads": 3}.get(name, 1)
+                sweep.update_phases(net, tuple(chip._plant.rows), code, bank, t.phase, phases, noise, threads)
                 continue
             for low, high in zip(t.phase[:-1], t.phase[1:], strict=True):
                 for block in (0, 1):

@@ -12,6 +12,7 @@ import pytest
 SWEEPS = """
 import hashlib
 import numpy as np
+from tsu_emu.analog.rows import no_rows
 from tsu_emu.analog.sweep import update_phases
 from tsu_emu.lanes.target import HAS_VECTORS
 visible, hidden = 37, 70
@@ -28,7 +29,7 @@ net, code = (np.arange(cells), row, source), (doubled, base, np.zeros((0, 0, 64)
 bank, phase = (spins, mask & value, value, enabled, slope), np.array([0, visible, cells])
 for tick in range(20):
     noise = np.arange(3, dtype=np.uint32), tick % 2 == 1
-    update_phases(net, code, bank, phase, np.array([(0, 0, tick), (1, 0, tick)]), noise, 1)
+    update_phases(net, tuple(no_rows()), code, bank, phase, np.array([(0, 0, tick), (1, 0, tick)]), noise, 1)
 print(HAS_VECTORS, hashlib.sha256(spins.tobytes()).hexdigest())
 """
 TARGETS = {

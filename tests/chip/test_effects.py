@@ -314,6 +314,7 @@ ELSEWHERE = {
     "gradient": "analog/test_process.py", "field": "analog/test_process.py", "white": "analog/test_process.py",
     "length": "analog/test_process.py", "kinetics": "physics/test_asynchronous.py", "synapse_s": "physics/test_asynchronous.py",
     "quality": "physics/test_gaussian.py", "mode_tau_s": "physics/test_mixture.py",
+    "generator": "physics/test_distribution.py",
 }  # fmt: skip
 """Effects whose tests are in other files."""
 HERE = {

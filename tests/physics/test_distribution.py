@@ -56,8 +56,9 @@ def limit(p: NDArray[np.float64], second: float) -> float:
 
 @pytest.mark.parametrize("seed", range(GRAPHS))
 def test_an_ideal_chip_samples_the_boltzmann_distribution(seed: int) -> None:
-    q = problem(seed)
-    with opened(config(graph(q), seeds={"run": seed + 1})) as (emulated, chip):
+    """By either generator of noise, turn and turn about."""
+    q, noise = problem(seed), {"kind": "ideal", "generator": ("threefry", "aes")[seed % 2]}
+    with opened(config(graph(q), seeds={"run": seed + 1}, cell={"kind": "pbit", "noise": noise})) as (emulated, chip):
         samples = draw(chip, q)
         order = emulated._plant.topology.order.tolist()
     p = boltzmann(q["J"], q["h"], q["T"], q["fixed"])

@@ -8,21 +8,18 @@ from __future__ import annotations
 import numpy as np
 from numpy import int32, int64, uint16, uint64
 
+from tsu_emu.analog.noise512 import ars, flip_noise, round_keys
 from tsu_emu.analog.pbit import C1, C2, C3, C4, C5, C6, FULL, LANES, LIMIT, ONE, VISIT_SHIFT
 from tsu_emu.jit import inner, kernel
 from tsu_emu.lanes.operations import (
     added_where,
-    aes_round,
     as_floats,
-    as_ints,
     below,
     blocks,
-    counting,
     counting_blocks,
     floats,
     floor,
     ints,
-    last_aes_round,
     limited,
     looked_up,
     opaque,
@@ -30,7 +27,6 @@ from tsu_emu.lanes.operations import (
     quarter_1,
     quarter_2,
     quarter_3,
-    rotated,
     shifted_down,
     shifted_up,
     to_floats,
@@ -47,62 +43,14 @@ from tsu_emu.lanes.values import (
     memory_for_16,
     memory_for_64,
     put_bytes,
-    put_ints,
     put_uint64,
     uint32_at,
     uint64_at,
     with_vectors,
 )
-from tsu_emu.noise.ars import WEYL_HIGH, WEYL_LOW
 
-PARITY = 0x1BD11BDA
 KEPT = 512
 """Cells heard whose bytes are kept."""
-
-
-@with_vectors
-def _mixed(x0, x1, x2, x3, a, b):  # type: ignore[no-untyped-def]
-    x0 = x0 + x1
-    x1 = rotated(x1, a) ^ x0
-    x2 = x2 + x3
-    x3 = rotated(x3, b) ^ x2
-    return x0, x1, x2, x3
-
-
-@with_vectors
-def _four_rounds(x0, x1, x2, x3, odd):  # type: ignore[no-untyped-def]
-    if odd:
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(6), int32(20))
-        x0, x3, x2, x1 = _mixed(x0, x3, x2, x1, int32(17), int32(11))
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(25), int32(10))
-        x0, x3, x2, x1 = _mixed(x0, x3, x2, x1, int32(18), int32(20))
-    else:
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(10), int32(26))
-        x0, x3, x2, x1 = _mixed(x0, x3, x2, x1, int32(11), int32(21))
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(13), int32(27))
-        x0, x3, x2, x1 = _mixed(x0, x3, x2, x1, int32(23), int32(5))
-    return x0, x1, x2, x3
-
-
-@with_vectors
-def flip_noise(out, group, plane0, tick, key):  # type: ignore[no-untyped-def]
-    """out, address of (4 x 64,) 32-bit integers: `pbit.flip_noise`."""
-    k0, k1, k2 = ints(int32(key[0])), ints(int32(key[1])), ints(int32(key[2]))
-    k4 = ints(int32(PARITY)) ^ k0 ^ k1 ^ k2
-    first, t0, t1 = ints(int32(group)) + k0, ints(int32(tick & 0xFFFFFFFF)) + k2, ints(int32(tick >> 32))
-    for q in range(0, LANES, 16):
-        x0, x1, x2, x3 = first, counting(int32(plane0 + q)) + k1, t0, t1
-        x0, x1, x2, x3 = _four_rounds(x0, x1, x2, x3, False)
-        x0, x1, x2, x3 = x0 + k1, x1 + k2, x2, x3 + (k4 + ints(int32(1)))
-        x0, x1, x2, x3 = _four_rounds(x0, x1, x2, x3, True)
-        x0, x1, x2, x3 = x0 + k2, x1, x2 + k4, x3 + (k0 + ints(int32(2)))
-        x0, x1, x2, x3 = _four_rounds(x0, x1, x2, x3, False)
-        x0, x1, x2, x3 = x0, x1 + k4, x2 + k0, x3 + (k1 + ints(int32(3)))
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(6), int32(20))
-        put_ints(out, q, x0)
-        put_ints(out, LANES + q, x1)
-        put_ints(out, 2 * LANES + q, x2)
-        put_ints(out, 3 * LANES + q, x3)
 
 
 @with_vectors
@@ -197,7 +145,7 @@ def _fields(words, source, doubled, first, last, base, kept):  # type: ignore[no
 
 
 @with_vectors
-def _decided(field, slope, noise):  # type: ignore[no-untyped-def]
+def decided(field, slope, noise):  # type: ignore[no-untyped-def]
     """Bits of sixteen new spins: `pbit.decide`."""
     x = limited(slope * to_floats(field), LIMIT)
     n = floor(x + floats(np.float32(0.5)))
@@ -213,33 +161,13 @@ def _decided(field, slope, noise):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def _round_keys(key):  # type: ignore[no-untyped-def]
-    low, high = uint64(key[0]) | uint64(key[1]) << uint64(32), uint64(key[2])
-    return (
-        blocks(low, high),
-        blocks(low + uint64(WEYL_LOW), high + uint64(WEYL_HIGH)),
-        blocks(low + uint64(2) * uint64(WEYL_LOW), high + uint64(2) * uint64(WEYL_HIGH)),
-        blocks(low + uint64(3) * uint64(WEYL_LOW), high + uint64(3) * uint64(WEYL_HIGH)),
-        blocks(low + uint64(4) * uint64(WEYL_LOW), high + uint64(4) * uint64(WEYL_HIGH)),
-        blocks(low + uint64(5) * uint64(WEYL_LOW), high + uint64(5) * uint64(WEYL_HIGH)),
-    )
-
-
-@with_vectors
-def _ars(counter, keys):  # type: ignore[no-untyped-def]
-    x = counter ^ keys[0]
-    x = aes_round(aes_round(aes_round(aes_round(x, keys[1]), keys[2]), keys[3]), keys[4])
-    return as_ints(last_aes_round(x, keys[5]))
-
-
-@with_vectors
 def _merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3):  # type: ignore[no-untyped-def]
     """Decide and write the spins of one cell."""
     words, masks, live, slope = bank
-    word = _decided(f0, floats_at(slope, 0), n0)
-    word |= _decided(f1, floats_at(slope, 16), n1) << uint64(16)
-    word |= _decided(f2, floats_at(slope, 32), n2) << uint64(32)
-    word |= _decided(f3, floats_at(slope, 48), n3) << uint64(48)
+    word = decided(f0, floats_at(slope, 0), n0)
+    word |= decided(f1, floats_at(slope, 16), n1) << uint64(16)
+    word |= decided(f2, floats_at(slope, 32), n2) << uint64(32)
+    word |= decided(f3, floats_at(slope, 48), n3) << uint64(48)
     free = live & ~uint64_at(masks, i)
     put_uint64(words, i, (uint64_at(words, i) & ~free) | (word & free))
 
@@ -302,7 +230,7 @@ def _by_threefry(net, code, bank, block, low, high, visit, tick, key):  # type: 
 @inner
 def _by_aes(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
     net, code, bank = _addresses(net, code, bank, block)
-    keys, step, kept, known = _round_keys(key), uint64(1) << uint64(32), memory_for_64(), int64(-1)
+    keys, step, kept, known = round_keys(key), uint64(1) << uint64(32), memory_for_64(), int64(-1)
     c1 = uint64((LANES // 4) * block + (visit << VISIT_SHIFT)) << uint64(32)
     counter = blocks(c1, uint64(tick)) + counting_blocks(step)
     sixteen = blocks(uint64(4) * step, uint64(0))
@@ -311,7 +239,7 @@ def _by_aes(net, code, bank, block, low, high, visit, tick, key):  # type: ignor
         second = first + sixteen
         third = second + sixteen
         f0, f1, f2, f3, known = _heard(net, code, bank[0], i, kept, known)
-        n0, n1, n2, n3 = _ars(first, keys), _ars(second, keys), _ars(third, keys), _ars(third + sixteen, keys)
+        n0, n1, n2, n3 = ars(first, keys), ars(second, keys), ars(third, keys), ars(third + sixteen, keys)
         _merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3)
 
 

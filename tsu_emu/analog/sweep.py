@@ -14,8 +14,10 @@ from tsu_emu.lanes.target import HAS_VECTORS
 
 if HAS_VECTORS:
     from tsu_emu.analog.pbit512 import update_cells
+    from tsu_emu.analog.rows512 import update_plane_by_rows
 else:
     from tsu_emu.analog.pbit import update_cells
+    from tsu_emu.analog.rows import update_plane_by_rows
 
 Q = np.uint64
 CELL_WORK = 8
@@ -56,9 +58,15 @@ def _update_parts(net, code, bank, block, low, high, visit, tick, noise, parts):
 
 
 @inner
-def _update_phases(net, code, bank, block, phase, phases, noise, threads):  # type: ignore[no-untyped-def]
+def _update_phases(net, rows, code, bank, block, phase, phases, noise, threads):  # type: ignore[no-untyped-def]
     """All phases, one after the other, in one block."""
-    if bank[3][block] == Q(0):
+    enabled = bank[3][block]
+    if enabled == Q(0):
+        return
+    if _few(enabled) and rows[0].size > 1 and code[2].shape[0] == 0 and not noise[1]:
+        for k in range(64):
+            if (enabled >> Q(k)) & Q(1):
+                update_plane_by_rows(net, rows, code, bank, 64 * block + k, phase, phases, noise)
         return
     couplers_and_cell = net[2].size // net[0].size + CELL_WORK
     for k in range(phases.shape[0]):
@@ -71,16 +79,17 @@ def _update_phases(net, code, bank, block, phase, phases, noise, threads):  # ty
 
 
 @parallel_kernel
-def _update_blocks(net, code, bank, phase, phases, noise):  # type: ignore[no-untyped-def]
+def _update_blocks(net, rows, code, bank, phase, phases, noise):  # type: ignore[no-untyped-def]
     """All phases in all blocks, a block to a thread."""
     for block in prange(bank[3].size):
-        _update_phases(net, code, bank, block, phase, phases, noise, 1)
+        _update_phases(net, rows, code, bank, block, phase, phases, noise, 1)
 
 
 @kernel
-def update_phases(net, code, bank, phase, phases, noise, threads):  # type: ignore[no-untyped-def]
+def update_phases(net, rows, code, bank, phase, phases, noise, threads):  # type: ignore[no-untyped-def]
     """Update the colours of some phases, of one sweep or of many, in that order.
 
+    rows : the fields of `rows.Rows`, in a tuple
     phase : (colours + 1,) int64, first rank of each colour; phases : (n, 3) int64, the colour of each phase, what tells its
     updates from others of the sweep, and the sweep; the rest as in `pbit.update_cells`
     """
@@ -90,7 +99,7 @@ def update_phases(net, code, bank, phase, phases, noise, threads):  # type: igno
     for block in range(bank[3].size):
         blocks += bank[3][block] != Q(0)
     if threads > 1 and blocks >= threads and cells * (net[2].size // net[0].size + CELL_WORK) >= PARALLEL_FROM:
-        _update_blocks(net, code, bank, phase, phases, noise)
+        _update_blocks(net, rows, code, bank, phase, phases, noise)
         return
     for block in range(bank[3].size):
-        _update_phases(net, code, bank, block, phase, phases, noise, threads)
+        _update_phases(net, rows, code, bank, block, phase, phases, noise, threads)

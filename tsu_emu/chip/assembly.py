@@ -13,6 +13,7 @@ from tsu_emu.analog.dac import lsb_of
 from tsu_emu.analog.dead import dead_cells, masks_of
 from tsu_emu.analog.die import make_die
 from tsu_emu.analog.pbit import power_on_spins
+from tsu_emu.analog.rows import lay_out
 from tsu_emu.chip import arrays
 from tsu_emu.chip.capability import capabilities_of, check_windows, sizes_of
 from tsu_emu.chip.converters import Converters
@@ -103,6 +104,7 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
         bias=np.zeros(cap.cells, np.int32),
         base=np.zeros(cap.cells, np.int32),
         soft=np.zeros((len(state.enabled), cap.dimension("soft_cells"), 64), np.int32),
+        rows=lay_out(topology, not is_deferred(config)),
         soft_step=cap.bias_lsb * LSB_SCALE,
         key=_key(config.seeds.run, Stream.FLIP),
         by_aes=isinstance(config.cell, Pbit) and getattr(config.cell.noise, "generator", "") == "aes",

@@ -21,6 +21,7 @@ from tsu_emu.analog.pbit import (
     random_colour,
     slopes_of,
 )
+from tsu_emu.analog.rows import Rows
 from tsu_emu.analog.sweep import CELL_WORK, update_phases
 from tsu_emu.chip.schedule import step_schedule
 from tsu_emu.digital import sequencer
@@ -60,6 +61,7 @@ class Plant(NamedTuple):
     doubled : (couplers,) int32, bias : (cells,) int32, base : (cells,) int32: fields in grid units, kept in step with the codes
     soft : (blocks, cells, 64) int32, fields of soft clamps, likewise; no cells where there are none; soft_step : kT of a code
     key, scan_key : (3,) uint32, first key words of flip noise and of the random scan order; by_aes : where flip noise comes from
+    rows : the same fields for few planes
     tdac_floor : float64, least noise temperature
     temperature : (2,) float64, gain and offset of the noise temperature at this time
     dead_mask, dead_value : (cells,) uint64, cells that are stuck, in all planes, and where; floating : (cells,) bool, hear
@@ -78,6 +80,7 @@ class Plant(NamedTuple):
     bias: NDArray[np.int32]
     base: NDArray[np.int32]
     soft: NDArray[np.int32]
+    rows: Rows
     soft_step: float
     key: NDArray[np.uint32]
     by_aes: bool
@@ -195,8 +198,9 @@ def _update(p, s, c, bank, first, last):  # type: ignore[no-untyped-def]
         phases[n - first, 0], phases[n - first, 1] = _colour_of(c.sequencer[SCAN], k, count, tick, p.scan_key)
         phases[n - first, 2] = tick
     net = (p.topology.order, p.topology.row, p.topology.source)
+    rows = (p.rows.first, p.rows.distance, p.rows.coupler, p.rows.weight, p.rows.base, p.rows.fresh)
     code = (p.doubled, p.base, p.soft if c.time[SOFT] & SOFT_ON != 0 else p.soft[:0])
-    update_phases(net, code, bank, phase, phases, (p.key, p.by_aes), p.threads)
+    update_phases(net, rows, code, bank, phase, phases, (p.key, p.by_aes), p.threads)
 
 
 @inner

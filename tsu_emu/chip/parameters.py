@@ -112,6 +112,7 @@ class Parameters:
 
     def _place_at_once(self, bank: int, codes: NDArray[np.int16], first: int) -> None:
         f = self._plant
+        f.rows.fresh[0] = 0
         if bank == COUPLING_BANK:
             place_couplings(self._die, self._topology.row, codes, first, f.doubled, f.base)
         else:
@@ -185,6 +186,7 @@ class Parameters:
 
     def evaluate(self) -> None:
         """The array gets its parameters as of NOW."""
+        self._plant.rows.fresh[0] = 0
         self._array.place(*self.made())
         self._plant.temperature[:] = self.slowly.now().temperature
         now = int(self._state.time[S.NOW])

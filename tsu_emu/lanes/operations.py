@@ -132,6 +132,30 @@ quarter_0, quarter_1, quarter_2, quarter_3 = (_quarter(q) for q in range(4))
 """Bytes 16 q .. 16 q + 15, one to a lane, in each of its bytes. vpermb"""
 
 
+def _interleaved(q: int) -> Any:
+    """Lane 4 g + k: lane 4 q + g of vector k. vpermt2d"""
+    pairs = [4 * q + lane // 4 + LANES * (lane & 1) for lane in range(LANES)]
+    sides = [lane + LANES * (lane >> 1 & 1) for lane in range(LANES)]
+
+    @instruction(INTS, INTS, INTS, INTS, INTS)
+    def interleaved(b: Any, x0: Any, x1: Any, x2: Any, x3: Any) -> Any:
+        kind = ir.VectorType(WORD, LANES)
+        low, high = (b.shuffle_vector(x, y, ir.Constant(kind, pairs)) for x, y in ((x0, x1), (x2, x3)))
+        return b.shuffle_vector(low, high, ir.Constant(kind, sides))
+
+    return interleaved
+
+
+interleaved_0, interleaved_1, interleaved_2, interleaved_3 = (_interleaved(q) for q in range(4))
+
+
+@instruction(INTS, INTS, INTS, types.uint64, types.uint64)
+def added_where_bits(b: Any, x: Any, y: Any, bits: Any, first: Any) -> Any:
+    """y is added in the lanes r whose bit first + r of the bits is 1. vpaddd with a mask"""
+    chosen = b.bitcast(b.trunc(b.lshr(bits, first), MASK), ir.VectorType(BIT, LANES))
+    return b.select(chosen, b.add(x, y), x)
+
+
 @instruction(INTS, INTS, INTS)
 def looked_up(b: Any, table: Any, lanes: Any) -> Any:
     """Of each lane, the entry of the table that its four lowest bits name. vpermd"""
