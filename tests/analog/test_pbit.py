@@ -70,6 +70,7 @@ def bank_of(chip: Chip, planes: int) -> tuple[Any, ...]:
 GRAPHS = [
     {"kind": "grid", "width": 13, "height": 11, "rules": [[1, 0], [2, 1]]},
     {"kind": "dense", "cells": 9},
+    {"kind": "dense", "cells": 40},
     {"kind": "bipartite", "visible": 37, "hidden": 70},
     {"kind": "grid", "width": 128, "height": 100, "rules": [[1, 0], [2, 1]]},
 ]

@@ -10,6 +10,7 @@ from tsu_emu.lanes.operations import (
     as_ints,
     blocks,
     counting,
+    counting_blocks,
     interleaved_0,
     interleaved_1,
     interleaved_2,
@@ -108,3 +109,14 @@ def ars(counter, keys):  # type: ignore[no-untyped-def]
     x = counter ^ keys[0]
     x = aes_round(aes_round(aes_round(aes_round(x, keys[1]), keys[2]), keys[3]), keys[4])
     return as_ints(last_aes_round(x, keys[5]))
+
+
+@with_vectors
+def ars_noise(out, rank, c1, tick, keys):  # type: ignore[no-untyped-def]
+    """out, address of (64,) 32-bit integers: words of a rank in 64 planes; c1 : counter word 1 of the first four planes."""
+    step = uint64(1) << uint64(32)
+    counter = blocks(uint64(rank) | uint64(c1) << uint64(32), uint64(tick)) + counting_blocks(step)
+    four = blocks(uint64(4) * step, uint64(0))
+    for q in range(0, LANES, 16):
+        put_ints(out, q, ars(counter, keys))
+        counter = counter + four

@@ -77,7 +77,7 @@ def _last_eight(words, source, e, n):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def _sums(w0, w1, w2, w3, masks):  # type: ignore[no-untyped-def]
+def sums(w0, w1, w2, w3, masks):  # type: ignore[no-untyped-def]
     """Lane n: the sum of those weights k whose bit k of n is 1."""
     table = added_where(ints(int32(0)), w0, masks[0])
     table = added_where(table, w1, masks[1])
@@ -86,8 +86,8 @@ def _sums(w0, w1, w2, w3, masks):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def _four(doubled, e, masks):  # type: ignore[no-untyped-def]
-    return _sums(int32_at(doubled, e), int32_at(doubled, e + 1), int32_at(doubled, e + 2), int32_at(doubled, e + 3), masks)
+def four(doubled, e, masks):  # type: ignore[no-untyped-def]
+    return sums(int32_at(doubled, e), int32_at(doubled, e + 1), int32_at(doubled, e + 2), int32_at(doubled, e + 3), masks)
 
 
 @with_vectors
@@ -96,9 +96,9 @@ def _weight(doubled, e, n):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def _last_four(doubled, e, n, masks):  # type: ignore[no-untyped-def]
+def last_four(doubled, e, n, masks):  # type: ignore[no-untyped-def]
     w0, w1, w2, w3 = (_weight(doubled, e, n), _weight(doubled, e + 1, n), _weight(doubled, e + 2, n), _weight(doubled, e + 3, n))
-    return _sums(w0, w1, w2, w3, masks)
+    return sums(w0, w1, w2, w3, masks)
 
 
 @with_vectors
@@ -107,7 +107,7 @@ def _added(f, byte, low, high):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def _all_added(f0, f1, f2, f3, planes, low, high):  # type: ignore[no-untyped-def]
+def all_added(f0, f1, f2, f3, planes, low, high):  # type: ignore[no-untyped-def]
     return (
         _added(f0, quarter_0(planes), low, high),
         _added(f1, quarter_1(planes), low, high),
@@ -132,15 +132,15 @@ def _fields(words, source, doubled, first, last, base, kept):  # type: ignore[no
     f0, f1, f2, f3 = ints(base), ints(base), ints(base), ints(base)
     e, masks = first, (opaque(uint16(0xAAAA)), opaque(uint16(0xCCCC)), opaque(uint16(0xF0F0)), opaque(uint16(0xFF00)))
     while e + 8 <= last:
-        low, high = _four(doubled, e, masks), _four(doubled, e + 4, masks)
+        low, high = four(doubled, e, masks), four(doubled, e + 4, masks)
         planes = bytes_at(kept, 8 * (e - first)) if kept != 0 else _eight(words, source, e)
-        f0, f1, f2, f3 = _all_added(f0, f1, f2, f3, planes, low, high)
+        f0, f1, f2, f3 = all_added(f0, f1, f2, f3, planes, low, high)
         e += 8
     if e < last:
         n = last - 1
-        low, high = _last_four(doubled, e, n, masks), _last_four(doubled, e + 4, n, masks)
+        low, high = last_four(doubled, e, n, masks), last_four(doubled, e + 4, n, masks)
         planes = bytes_at(kept, 8 * (e - first)) if kept != 0 else _last_eight(words, source, e, n)
-        f0, f1, f2, f3 = _all_added(f0, f1, f2, f3, planes, low, high)
+        f0, f1, f2, f3 = all_added(f0, f1, f2, f3, planes, low, high)
     return f0, f1, f2, f3
 
 
@@ -161,7 +161,7 @@ def decided(field, slope, noise):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def _merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3):  # type: ignore[no-untyped-def]
+def merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3):  # type: ignore[no-untyped-def]
     """Decide and write the spins of one cell."""
     words, masks, live, slope = bank
     word = decided(f0, floats_at(slope, 0), n0)
@@ -224,7 +224,7 @@ def _by_threefry(net, code, bank, block, low, high, visit, tick, key):  # type: 
         i, r = int64_at(net[0], rank), LANES * (rank & 3)
         f0, f1, f2, f3, known = _heard(net, code, bank[0], i, kept, known)
         n0, n1, n2, n3 = ints_at(drawn, r), ints_at(drawn, r + 16), ints_at(drawn, r + 32), ints_at(drawn, r + 48)
-        _merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3)
+        merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3)
 
 
 @inner
@@ -240,7 +240,7 @@ def _by_aes(net, code, bank, block, low, high, visit, tick, key):  # type: ignor
         third = second + sixteen
         f0, f1, f2, f3, known = _heard(net, code, bank[0], i, kept, known)
         n0, n1, n2, n3 = ars(first, keys), ars(second, keys), ars(third, keys), ars(third + sixteen, keys)
-        _merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3)
+        merge(bank, i, f0, f1, f2, f3, n0, n1, n2, n3)
 
 
 @kernel

@@ -13,10 +13,12 @@ from tsu_emu.jit import inner, kernel, parallel_kernel
 from tsu_emu.lanes.target import HAS_VECTORS
 
 if HAS_VECTORS:
+    from tsu_emu.analog.dense512 import update_dense
     from tsu_emu.analog.pbit512 import update_cells
     from tsu_emu.analog.rows512 import update_plane_by_rows
 else:
     from tsu_emu.analog.pbit import update_cells
+    from tsu_emu.analog.pbit import update_cells as update_dense
     from tsu_emu.analog.rows import update_plane_by_rows
 
 Q = np.uint64
@@ -67,6 +69,9 @@ def _update_phases(net, rows, code, bank, block, phase, phases, noise, threads):
         for k in range(64):
             if (enabled >> Q(k)) & Q(1):
                 update_plane_by_rows(net, rows, code, bank, 64 * block + k, phase, phases, noise)
+        return
+    if HAS_VECTORS and not _few(enabled) and net[2].size == net[0].size * (net[0].size - 1):
+        update_dense(net, code, bank, block, phase, phases, noise)
         return
     couplers_and_cell = net[2].size // net[0].size + CELL_WORK
     for k in range(phases.shape[0]):

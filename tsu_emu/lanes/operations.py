@@ -118,6 +118,13 @@ def transposed(b: Any, *words: Any) -> Any:
     return call(b, "llvm.x86.vgf2p8affineqb.512", identity, x, ir.Constant(BYTE, 0))
 
 
+@instruction(BYTES, BYTES, types.uint64, types.uint64)
+def with_bit(b: Any, x: Any, k: Any, word: Any) -> Any:
+    """Bit k of byte r becomes bit r of the word. vpternlogd, vpblendmb"""
+    bit = splat(b, BYTES, b.shl(ir.Constant(BYTE, 1), b.trunc(k, BYTE)))
+    return b.select(b.bitcast(word, ir.VectorType(BIT, _PLANES)), b.or_(x, bit), b.and_(x, b.not_(bit)))
+
+
 def _quarter(q: int) -> Any:
     places = [LANES * q + byte // 4 for byte in range(_PLANES)]
 
