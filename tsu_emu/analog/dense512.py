@@ -61,9 +61,8 @@ def _fields(doubled, first, i, cells, base, kept):  # type: ignore[no-untyped-de
         if g != own:
             planes = bytes_at(kept, 64 * g)
             f0, f1, f2, f3 = all_added(f0, f1, f2, f3, planes, four(doubled, e, masks), four(doubled, e + 4, masks))
-    for g in range(own, own + 1):
-        low, high = _own_four(doubled, first, i, 8 * g, cells, masks), _own_four(doubled, first, i, 8 * g + 4, cells, masks)
-        f0, f1, f2, f3 = all_added(f0, f1, f2, f3, bytes_at(kept, 64 * g), low, high)
+    low, high = _own_four(doubled, first, i, 8 * own, cells, masks), _own_four(doubled, first, i, 8 * own + 4, cells, masks)
+    f0, f1, f2, f3 = all_added(f0, f1, f2, f3, bytes_at(kept, 64 * own), low, high)
     if whole << 3 < cells and own != whole:
         e, n = first + 8 * whole - 1, first + cells - 2
         low, high = last_four(doubled, e, n, masks), last_four(doubled, e + 4, n, masks)

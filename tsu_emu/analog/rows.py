@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_emu.analog.pbit import update_plane
 from tsu_emu.jit import kernel
 from tsu_emu.topology import Topology
 
@@ -78,11 +77,3 @@ def refresh(rows, order, doubled, base):  # type: ignore[no-untyped-def]
     for rank in range(order.size):
         row_base[rank] = base[order[rank]]
     fresh[0] = 1
-
-
-@kernel
-def update_plane_by_rows(net, rows, code, bank, plane, phase, phases, noise):  # type: ignore[no-untyped-def]
-    """All phases in one plane, where a processor lacks the vectors for rows."""
-    for k in range(phases.shape[0]):
-        colour, visit, tick = phases[k, 0], phases[k, 1], phases[k, 2]
-        update_plane(net, code, bank, plane, phase[colour], phase[colour + 1], visit, tick, noise)

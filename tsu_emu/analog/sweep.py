@@ -17,9 +17,7 @@ if HAS_VECTORS:
     from tsu_emu.analog.pbit512 import update_cells
     from tsu_emu.analog.rows512 import update_plane_by_rows
 else:
-    from tsu_emu.analog.pbit import update_cells
-    from tsu_emu.analog.pbit import update_cells as update_dense
-    from tsu_emu.analog.rows import update_plane_by_rows
+    from tsu_emu.analog.portable import update_cells, update_dense, update_plane_by_rows
 
 Q = np.uint64
 CELL_WORK = 8
@@ -70,7 +68,7 @@ def _update_phases(net, rows, code, bank, block, phase, phases, noise, threads):
             if (enabled >> Q(k)) & Q(1):
                 update_plane_by_rows(net, rows, code, bank, 64 * block + k, phase, phases, noise)
         return
-    if HAS_VECTORS and not _few(enabled) and net[2].size == net[0].size * (net[0].size - 1):
+    if not _few(enabled) and net[2].size == net[0].size * (net[0].size - 1):
         update_dense(net, code, bank, block, phase, phases, noise)
         return
     couplers_and_cell = net[2].size // net[0].size + CELL_WORK
