@@ -19,7 +19,8 @@ from tsu_contract.operations import Op
 from tsu_contract.program import Opcode
 from tsu_contract.registers import WINDOWS
 from tsu_emu import state as S
-from tsu_emu.chip import Chip, machine
+from tsu_emu.analog import sweep
+from tsu_emu.chip import Chip
 from tsu_emu.config import ChipConfig
 from tsu_emu.digital import words as W
 
@@ -207,7 +208,7 @@ def test_a_second_thread_changes_nothing_of_a_large_chip() -> None:
     for threads in (1, 2):
         chip = Chip(everything("pbit", grid, 64, slow={"epoch_cycles": 1 << 14}, **LEARNING), threads=threads)
         cells, couplers = chip.capabilities.cells, chip.capabilities.couplers
-        assert cells // 2 * (couplers // cells + machine.CELL_WORK) >= machine.PARALLEL_FROM
+        assert cells // 2 * (couplers // cells + sweep.CELL_WORK) >= sweep.PARALLEL_FROM
         rows: list[Step] = [((Op.WRITE, at(name), value, 0, 0), None) for name, value in registers.items()]
         start: list[Step] = [((Op.WRITE, at("SEQ.CTRL"), 1, 0, 0), None), ((Op.DELAY, 0, 0, 0, 5_000), None)]
         free = plane_set("CORR.FREE_PLANES", range(64))[:2]

@@ -19,7 +19,8 @@ from tsu_contract.operations import Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, access_table, register, value_of
 from tsu_emu import state as S
-from tsu_emu.chip import Chip, machine
+from tsu_emu.analog import sweep
+from tsu_emu.chip import Chip
 from tsu_emu.config import ChipConfig, leaves, parse
 from tsu_emu.digital import words as W
 
@@ -40,6 +41,7 @@ ASYNCHRONOUS = {"kind": "async-pbit", **SLOPED, "tau_s": 3e-5, "ln_tau_sigma": 0
 LINEAR = {"kind": "gaussian", **CELL, "tau_s": 5e-5, "stiffness_sigma": 0.05}
 CELLS: dict[str, dict[str, Any]] = {
     "pbit": {"kind": "pbit", **SLOPED},
+    "by aes": {"kind": "pbit", **SLOPED, "noise": {"kind": "ideal", "generator": "aes"}},
     "coloured": {"kind": "pbit", **SLOPED, "noise": {"kind": "coloured", "tau_sweeps": 2.0}},
     "lfsr": {"kind": "pbit", **SLOPED, "noise": {"kind": "lfsr", "width": 16, "shared": 2}},
     "glauber": ASYNCHRONOUS,
@@ -318,7 +320,7 @@ def test_a_second_thread_changes_nothing_of_a_large_chip() -> None:
     after = []
     for threads in (1, 2):
         chip = Chip(everything("pbit", grid, 64, slow={"epoch_cycles": 1 << 14}), threads=threads)
-        assert side * side // 2 * (chip.capabilities.couplers // side**2 + machine.CELL_WORK) >= machine.PARALLEL_FROM
+        assert side * side // 2 * (chip.capabilities.couplers // side**2 + sweep.CELL_WORK) >= sweep.PARALLEL_FROM
         codes = window("COUPLING", np.random.default_rng(1).integers(-20, 20, chip.capabilities.couplers).astype("<i2"))
         execute(chip, [codes, program, ((Op.WRITE, at("SEQ.CTRL"), 1, 0, 0), None), ((Op.DELAY, 0, 0, 0, 2_000), None)])
         assert chip.state.time[S.SWEEP] == 6
