@@ -2,6 +2,7 @@
 
     tools/run bench wire [--json FILE]               register operations and bulk data through a daemon, beside a bare echo
     tools/run bench kernels [--json FILE]            spin updates per second of whole chips in process
+    tools/run bench tick [--json FILE]               a tick of training on digits, its parts, and the same in plain numpy
     tools/run bench kernels --peers [--json FILE]    the same, and the samplers of others on the same couplings, in turn with ours
 
 Medians over alternating repetitions; spread is one standard deviation over them. docs/benchmarks.md says what each row means.
@@ -24,11 +25,13 @@ from peers.environment import prepare
 from rich.console import Console
 from rich.progress import Progress
 from running import SEED
+from tick import bench_tick
 from wire import bench_wire
 
 from tsu_apps.report import Row, format_rows, write_json
 
 REPEATS, QUICK_REPEATS = 7, 3
+BENCHES = {"wire": bench_wire, "kernels": bench_kernels, "tick": bench_tick}
 
 
 def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
@@ -38,9 +41,9 @@ def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
     everything = workloads(quick) if peers else []
     rows = [_load("before")]
     with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task(f"measuring {name}", total=repeats * (1 + len(everything) + 2 * peers))
+        task = bar.add_task(f"measuring {name}", total=repeats * (3 if name == "tick" else 1 + len(everything) + 2 * peers))
         effort = Effort(repeats, quick, lambda: bar.advance(task))
-        parts: list[Callable[[], list[Row]]] = [partial({"wire": bench_wire, "kernels": bench_kernels}[name], effort)]
+        parts: list[Callable[[], list[Row]]] = [partial(BENCHES[name], effort)]
         parts += [partial(compare, workload, unavailable, effort, console.print) for workload in everything]
         parts += [partial(bench_langevin, unavailable, effort, console.print)] * peers
         for part in parts:
@@ -60,14 +63,14 @@ def _load(when: str) -> Row:
 def main() -> int:
     """0 if every goal is met."""
     parser = argparse.ArgumentParser(prog="tools/run bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("name", choices=("wire", "kernels"), help="what to measure")
+    parser.add_argument("name", choices=BENCHES, help="what to measure")
     parser.add_argument("--json", metavar="FILE", help="write the rows to FILE")
     parser.add_argument("--peers", action="store_true", help="kernels: compare with others, which are installed apart")
     parser.add_argument("--quick", action="store_true", help="small sizes, and no goals of speed, for a look that it works")
     arguments = parser.parse_args()
     if arguments.peers and arguments.name != "kernels":
         parser.error("--peers goes with kernels")
-    if arguments.name == "kernels":
+    if arguments.name != "wire":
         from tsu_emu.warmup import warm_up
 
         warm_up(lambda done, total: None)

@@ -14,8 +14,8 @@ HOST, TWELVE, EIGHT, NEAREST = "host, 8-bit DAC", "on chip, 12-bit", "on chip, 8
 
 NARROW = "digits-ideal?learning.bits=8&coupling.dac.full_scale=1.5&bias.dac.full_scale=3.0"
 """Ranges just wide enough for digits, so that a step of 8 bits is as small as it can be."""
-SMOOTH = {"tau_data": 16.0, "tau_free": 16.0}
-"""Longer averages: the noise of random rounding grows with the noise of the changes that are rounded."""
+SMOOTH = {"tau_data": 16.0, "tau_free": 16.0, "sweeps_per_tick": 6, "ticks": 4000, "eta_end": 0.00075}
+"""Longer averages, and fewer, larger changes of the same number of sweeps: each rounding adds noise."""
 
 
 def _cases(quick: bool) -> Sequence[Case]:

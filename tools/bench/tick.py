@@ -1,33 +1,28 @@
-"""Measures a tick of training on digits: through a daemon, its parts in process, and the same algorithm in plain numpy.
+"""A tick of training on digits: through a daemon, its parts in process, and the same algorithm in plain numpy.
 
-    python tools/bench_tick.py [--json FILE]
-
-Medians over alternating repetitions; spread is one standard deviation over them. Ticks go by the clock on the wall, parts by
-processor time.
+Ticks go by the clock on the wall, parts by processor time.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
+from measuring import Effort, median_row
 from numpy.typing import NDArray
 
 import tsu_driver as tsu
 from tsu_apps.learning import Ctd, OnChipCtd
-from tsu_apps.report import Row, format_rows, write_json
+from tsu_apps.report import Row
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
 
-REPEATS = 3
-TICKS = 3000
+TICKS, QUICK_TICKS = 3000, 200
 """Of a training that is timed."""
+SWEEPS = 4
+"""Of a tick."""
 VISIBLE, HIDDEN, LABELS = 74, 100, 10
 CHIPS = ("digits-ideal", "digits-typical")
 
@@ -40,14 +35,14 @@ def data() -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     return np.where(digits.data >= 8, 1, -1).astype(np.int8), digits.target
 
 
-def training(algorithm: type[Ctd], chip: str) -> Callable[[], float]:
+def training(algorithm: type[Ctd], chip: str, ticks: int) -> Callable[[], float]:
     """What gives the ticks a second of a training, looks and warm-up included."""
     X, y = data()
 
     def once() -> float:
         with tsu.open(f"emu:{chip}?die_seed=1&run_seed=1&threads=1") as opened:
-            machine = algorithm(opened, range(64), range(64, VISIBLE), ticks=TICKS).fit(X, y, progress=False)
-            return TICKS / machine.counters_.wall_seconds
+            machine = algorithm(opened, range(64), range(64, VISIBLE), ticks=ticks).fit(X, y, progress=False)
+            return ticks / machine.counters_.wall_seconds
 
     return once
 
@@ -98,25 +93,23 @@ class Parts:
         return (time.thread_time() - begin) / count
 
 
-def part_rows(name: str, step: Callable[[], None]) -> list[Row]:
-    """Microseconds of the processor for the parts of a tick."""
-    from tsu_emu.analog.die import place_couplings
-
+def part_rows(name: str, effort: Effort) -> list[Row]:
+    """Microseconds of the processor for the parts of a tick, and what all of it costs over its sweeps."""
     parts, sweeps = Parts(name), Instruction(Opcode.RUN, 50)
-    plant, codes = parts.chip.plant, parts.chip.state.coupling_code
+    count = 2 if effort.quick else 20
     learn = [Instruction(Opcode.LEARN), Instruction(Opcode.WAIT_SETTLE)]
-    found: dict[str, list[float]] = {part: [] for part in ("sweep", "correlations", "LEARN with placing", "placing")}
-    for _ in range(REPEATS + 1):
-        bare = parts.seconds([sweeps], 20) / 50
-        found["sweep"].append(bare)
-        found["correlations"].append(parts.seconds([sweeps], 20, correlate=True) / 50 - bare)
-        found["LEARN with placing"].append(parts.seconds(learn, 500))
-        begin = time.thread_time()
-        for _ in range(200):
-            place_couplings(plant.die, plant.topology.row, codes, 0, plant.doubled, plant.base)
-        found["placing"].append((time.thread_time() - begin) / 200)
-        step()
-    return [median_row(f"{name}: {part}", [1e6 * t for t in times[1:]], "us") for part, times in found.items()]
+    found: dict[str, list[float]] = {part: [] for part in ("sweep", "correlations", "LEARN with placing", "tick over its sweeps")}
+    for _ in range(effort.repeats + 1):
+        bare = parts.seconds([sweeps], count) / 50
+        found["sweep"].append(1e6 * bare)
+        found["correlations"].append(1e6 * (parts.seconds([sweeps], count, correlate=True) / 50 - bare))
+        found["LEARN with placing"].append(1e6 * parts.seconds(learn, 25 * count))
+        whole = parts.seconds([Instruction(Opcode.RUN, SWEEPS), *learn], 25 * count, correlate=True)
+        found["tick over its sweeps"].append(whole / (SWEEPS * bare))
+        effort.step()
+    rows = [median_row(f"{name}: {part}", values[1:], "us" if "over" not in part else "") for part, values in found.items()]
+    goal = effort.goal(2.0)
+    return rows if goal is None else [*rows[:-1], Row.at_most(rows[-1].name, rows[-1].value, goal, "", rows[-1].spread)]
 
 
 def numpy_ticks(count: int) -> float:
@@ -135,7 +128,7 @@ def numpy_ticks(count: int) -> float:
     begin = time.perf_counter()
     for _ in range(count):
         v[:32] = examples[rng.integers(len(examples), size=32)]
-        for _ in range(4):
+        for _ in range(SWEEPS):
             h = drawn(v @ w + c)
             v[32:] = drawn(h[32:] @ w.T + b)
             for role, part in enumerate((slice(0, 32), slice(32, 64))):
@@ -148,37 +141,15 @@ def numpy_ticks(count: int) -> float:
     return count / (time.perf_counter() - begin)
 
 
-def median_row(name: str, values: Sequence[float], unit: str) -> Row:
-    """The median of repetitions, with their spread."""
-    return Row(name, statistics.median(values), unit, statistics.stdev(values))
-
-
-def measure(step: Callable[[], None]) -> list[Row]:
-    """All rows; `step` is called now and then."""
-    subjects = {f"{name}: {cls.__name__}": training(cls, name) for name in CHIPS for cls in (OnChipCtd, Ctd)}
-    subjects["the same in numpy"] = lambda: numpy_ticks(TICKS)
+def bench_tick(effort: Effort) -> list[Row]:
+    """Ticks a second of both ways to train and of numpy, then the parts of a tick."""
+    ticks = QUICK_TICKS if effort.quick else TICKS
+    subjects = {f"{name}: {cls.__name__}": training(cls, name, ticks) for name in CHIPS for cls in (OnChipCtd, Ctd)}
+    subjects["the same in numpy"] = lambda: numpy_ticks(ticks)
     rates: dict[str, list[float]] = {name: [] for name in subjects}
-    for _ in range(REPEATS):
+    for _ in range(effort.repeats):
         for name, once in subjects.items():
             rates[name].append(once())
-            step()
+        effort.step()
     rows = [median_row(name, values, "ticks/s") for name, values in rates.items()]
-    return rows + [row for name in CHIPS for row in part_rows(name, step)]
-
-
-def main() -> int:
-    """Prints and writes what was measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write rows here")
-    arguments = parser.parse_args()
-    rows = measure(lambda: print(".", end="", file=sys.stderr, flush=True))
-    print(file=sys.stderr)
-    print(format_rows(rows))
-    if arguments.json:
-        config = {"repeats": REPEATS, "ticks": TICKS}
-        write_json(arguments.json, rows, config=config, seeds={"die": 1, "run": 1}, packages=("numba", "numpy"))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return rows + [row for name in CHIPS for row in part_rows(name, effort)]
