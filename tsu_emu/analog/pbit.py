@@ -53,13 +53,13 @@ def ars_words(rank, plane, visit, tick, key):  # type: ignore[no-untyped-def]
 
 @kernel
 def flip_noise_by_aes(out, rank, plane0, visit, tick, key):  # type: ignore[no-untyped-def]
-    """out[0] (64,) uint32: words of a rank in planes plane0 .. plane0 + 63."""
+    """out (64,) uint32: words of a rank in planes plane0 .. plane0 + 63."""
     for r in range(0, LANES, 4):
         a, b, c, d = ars_words(rank, plane0 + r, visit, tick, key)
-        out[0, r] = a
-        out[0, r + 1] = b
-        out[0, r + 2] = c
-        out[0, r + 3] = d
+        out[r] = a
+        out[r + 1] = b
+        out[r + 2] = c
+        out[r + 3] = d
 
 
 @inner
@@ -119,51 +119,6 @@ def decide(field, slope, noise, which, mantissa, power, power_bits):  # type: ig
 
 
 @kernel
-def _by_threefry(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
-    order, row, source = net
-    doubled, base, soft = code
-    spins, clamp_mask, _, enabled, slope = bank
-    field, noise = np.empty(LANES, np.int32), np.empty((4, LANES), np.uint32)
-    mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
-    power = power_bits.view(np.float32)
-    slopes = slope[LANES * block : LANES * block + LANES]
-    words, masks, live = spins[block], clamp_mask[block], enabled[block]
-    for rank in range(low, high):
-        if rank == low or rank & 3 == 0:
-            flip_noise(noise, rank >> 2, LANES * block + (visit << VISIT_SHIFT), tick, key)
-        i = order[rank]
-        fields(field, words, source, doubled, row[i], row[i + 1], base[i])
-        if soft.shape[0] > 0:
-            for r in range(LANES):
-                field[r] += soft[block, i, r]
-        word = decide(field, slopes, noise, rank & 3, mantissa, power, power_bits)
-        free = live & ~masks[i]
-        words[i] = (words[i] & ~free) | (word & free)
-
-
-@kernel
-def _by_aes(net, code, bank, block, low, high, visit, tick, key):  # type: ignore[no-untyped-def]
-    order, row, source = net
-    doubled, base, soft = code
-    spins, clamp_mask, _, enabled, slope = bank
-    field, noise = np.empty(LANES, np.int32), np.empty((1, LANES), np.uint32)
-    mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
-    power = power_bits.view(np.float32)
-    slopes = slope[LANES * block : LANES * block + LANES]
-    words, masks, live = spins[block], clamp_mask[block], enabled[block]
-    for rank in range(low, high):
-        flip_noise_by_aes(noise, rank, LANES * block, visit, tick, key)
-        i = order[rank]
-        fields(field, words, source, doubled, row[i], row[i + 1], base[i])
-        if soft.shape[0] > 0:
-            for r in range(LANES):
-                field[r] += soft[block, i, r]
-        word = decide(field, slopes, noise, 0, mantissa, power, power_bits)
-        free = live & ~masks[i]
-        words[i] = (words[i] & ~free) | (word & free)
-
-
-@kernel
 def update_cells(net, code, bank, block, low, high, visit, tick, noise):  # type: ignore[no-untyped-def]
     """Update the cells of ranks low .. high - 1, all of one colour, in the enabled planes of a block.
 
@@ -171,11 +126,27 @@ def update_cells(net, code, bank, block, low, high, visit, tick, noise):  # type
     net = (order, row, source); code = (doubled, base, soft), soft as `place_soft` makes it, or empty;
     bank = (spins, clamp_mask, clamp_value, enabled, slope)
     """
-    key, by_aes = noise
-    if by_aes:
-        _by_aes(net, code, bank, block, low, high, visit, tick, key)
-    else:
-        _by_threefry(net, code, bank, block, low, high, visit, tick, key)
+    (order, row, source), (key, by_aes) = net, noise
+    doubled, base, soft = code
+    spins, clamp_mask, _, enabled, slope = bank
+    field, drawn = np.empty(LANES, np.int32), np.empty((4, LANES), np.uint32)
+    mantissa, power_bits = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
+    power = power_bits.view(np.float32)
+    slopes = slope[LANES * block : LANES * block + LANES]
+    words, masks, live = spins[block], clamp_mask[block], enabled[block]
+    for rank in range(low, high):
+        if by_aes:
+            flip_noise_by_aes(drawn[rank & 3], rank, LANES * block, visit, tick, key)
+        elif rank == low or rank & 3 == 0:
+            flip_noise(drawn, rank >> 2, LANES * block + (visit << VISIT_SHIFT), tick, key)
+        i = order[rank]
+        fields(field, words, source, doubled, row[i], row[i + 1], base[i])
+        if soft.shape[0] > 0:
+            for r in range(LANES):
+                field[r] += soft[block, i, r]
+        word = decide(field, slopes, drawn, rank & 3, mantissa, power, power_bits)
+        free = live & ~masks[i]
+        words[i] = (words[i] & ~free) | (word & free)
 
 
 @inner
