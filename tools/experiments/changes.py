@@ -114,7 +114,7 @@ def _draw_drift(results: Results, folder: Path) -> None:
         axis.grid(color="#dddddd", linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False, fontsize=8)
-    figure.savefig(folder / "drift.png", dpi=120)
+    figure.savefig(folder / "experiments-drift.png", dpi=120)
 
 
 def _tracking(quick: bool) -> Sequence[Case]:
@@ -153,7 +153,7 @@ def _draw_tracking(results: Results, folder: Path) -> None:
     axis.set_ylim(0, 1)
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(folder / "tracking.png", dpi=120)
+    figure.savefig(folder / "experiments-tracking.png", dpi=120)
 
 
 EXPERIMENTS = (

@@ -64,7 +64,7 @@ def _draw(results: Results, folder: Path) -> None:
         axis.set_title("centred couplings" if centred else "plain couplings", loc="left", fontsize=10)
     axes[0].set_ylabel("erosion over deposition, $r$")
     figure.colorbar(image, ax=axes, label="accuracy on held-out digits")
-    figure.savefig(folder / "rates.png", dpi=120)
+    figure.savefig(folder / "experiments-rates.png", dpi=120)
 
 
 EXPERIMENTS = (Experiment("rates", "accuracy over erosion, weathering and centring", _cases, _judge, _draw),)
