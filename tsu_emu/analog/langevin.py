@@ -4,113 +4,147 @@ V_i = 1/2 a x^2 + 1/3 c x^3 + 1/4 b x^4 - h x and tau dx_i = (-V_i'(x_i) + sum_j
 dt_micro / tau on a grid fixed in chip time is x += h f(x) + sqrt(2 T h) (xi_n + xi_{n+1}) / 2 (Leimkuhler, Matthews, Applied
 Mathematics Research eXpress 2013, 34-56): its stationary law is off by order h^2 and for a harmonic cell not at all. xi_n
 is keyed by the number n of the grid point, so that nothing but x is carried from call to call.
+
+Here planes become tiles of sixteen, which threads share; planes know nothing of each other, so no result depends on that.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any
 
 import numpy as np
+from numba import prange
 from numpy.typing import NDArray
 
-from tsu_emu.jit import inner, kernel
-from tsu_emu.noise.normal import normal_of
-from tsu_emu.noise.threefry import threefry
+from tsu_emu.analog.quartic import BATCH, DRAWS, LANES, Quartic, Tile, draw, exchanged
+from tsu_emu.jit import inner, kernel, parallel_kernel
+from tsu_emu.lanes.target import HAS_VECTORS
 
+if HAS_VECTORS:
+    from tsu_emu.analog.quartic512 import move_cells
+else:
+    from tsu_emu.analog.quartic import move_cells
+
+__all__ = ["LANES", "Quartic", "live", "workspace"]
+
+Floats = NDArray[np.float64]
+F = np.float32
 U = np.uint32
-LANES = 16
-"""Planes stepped side by side."""
+RUN = 64
+"""Values of a plane that are loaded or stored one after the other, before those of the next plane."""
+LINE = 64
+"""Bytes of a line of the cache."""
+PARALLEL_FROM = 1_000_000
+"""Cell-steps of a call from which a second thread pays."""
 
 
-class Quartic(NamedTuple):
-    """Cells and their time grid.
+def _aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
+    """Zeros that begin at a line of the cache, so that no vector lies across two."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.zeros(size + LINE, np.uint8)
+    first = -room.ctypes.data % LINE
+    return room[first : first + size].view(dtype).reshape(shape)
 
-    a, c, b, h : (cells,) float64, coefficients of V; rail : float, x is clipped to +-rail after each step
-    substeps : int, steps in a tick, the same for all of a chip's life; step : float, dt_micro / tau
-    """
 
-    a: NDArray[np.float64]
-    c: NDArray[np.float64]
-    b: NDArray[np.float64]
-    h: NDArray[np.float64]
-    rail: float
-    substeps: int
-    step: float
+def workspace(cells: int, threads: int) -> Tile:
+    """Tiles for as many threads, their arrays with a first axis of threads. Making one takes longer than a step."""
+    value, drawn = (threads, cells, LANES), (threads, 4, DRAWS)
+    return Tile(
+        _aligned(value, np.float64), _aligned(value, F), _aligned(value, F), _aligned(value, F), _aligned(drawn, F),
+        _aligned(drawn, U), _aligned((threads, LANES), np.float64), _aligned((threads, DRAWS), U),
+    )  # fmt: skip
 
 
 @inner
-def _deviates(out, word, planes, number, key):  # type: ignore[no-untyped-def]
-    """out (cells, LANES) float64: xi_number of all cells in `planes`; word : (4, LANES) uint32, scratch."""
-    n0, n1 = U(number & 0xFFFFFFFF), U(number >> 32)
-    for i in range(0, out.shape[0], 2):
+def _tile(work, thread):  # type: ignore[no-untyped-def]
+    return Tile(
+        work.value[thread], work.heard[thread], work.next[thread], work.before[thread], work.drawn[thread], work.word[thread],
+        work.amplitude[thread], work.plane[thread],
+    )  # fmt: skip
+
+
+@inner
+def _load(tile, x, temperature, planes, step):  # type: ignore[no-untyped-def]
+    """The values x of up to LANES planes into a tile."""
+    for r in range(planes.size):
+        tile.amplitude[r] = np.sqrt(0.5 * temperature[planes[r]] * step)
+        for k in range(r, DRAWS, LANES):
+            tile.plane[k] = planes[r]
+    for first in range(0, x.shape[1], RUN):
         for r in range(planes.size):
-            a, b, c, d = threefry(U(i >> 1), U(planes[r]), n0, n1, key[0], key[1], key[2], U(0))
-            word[0, r] = a
-            word[1, r] = b
-            word[2, r] = c
-            word[3, r] = d
+            source, target = x[planes[r], first : first + RUN], tile.value[first : first + RUN, r]
+            for i in range(source.size):
+                target[i] = source[i]
+    for i in range(x.shape[1]):
+        value, heard, next = tile.value[i], tile.heard[i], tile.next[i]
         for r in range(planes.size):
-            out[i, r] = normal_of(word[0, r], word[1, r])
-        if i + 1 < out.shape[0]:
-            for r in range(planes.size):
-                out[i + 1, r] = normal_of(word[2, r], word[3, r])
+            heard[r] = next[r] = F(value[r])
 
 
 @inner
-def _forces(force, value, cells, net, lanes):  # type: ignore[no-untyped-def]
-    """force (cells, LANES) float64 at `value` (cells, LANES)."""
-    row, source, J = net
-    for i in range(force.shape[0]):
-        a, c, b, h = cells.a[i], cells.c[i], cells.b[i], cells.h[i]
-        f, x = force[i], value[i]
-        for r in range(lanes):
-            f[r] = h - x[r] * (a + x[r] * (c + x[r] * b))
-        e = row[i]
-        while e + 4 <= row[i + 1]:
-            x0, x1, x2, x3 = value[source[e]], value[source[e + 1]], value[source[e + 2]], value[source[e + 3]]
-            w0, w1, w2, w3 = J[e], J[e + 1], J[e + 2], J[e + 3]
-            for r in range(lanes):
-                f[r] += (w0 * x0[r] + w1 * x1[r]) + (w2 * x2[r] + w3 * x3[r])
-            e += 4
-        while e < row[i + 1]:
-            x0, w0 = value[source[e]], J[e]
-            for r in range(lanes):
-                f[r] += w0 * x0[r]
-            e += 1
+def _store(tile, x, planes):  # type: ignore[no-untyped-def]
+    for first in range(0, x.shape[1], RUN):
+        for r in range(planes.size):
+            source, target = tile.value[first : first + RUN, r], x[planes[r], first : first + RUN]
+            for i in range(source.size):
+                target[i] = source[i]
 
 
 @inner
-def _move(value, force, before, after, held, amplitude, cells, lanes):  # type: ignore[no-untyped-def]
-    """One step of all cells; amplitude (LANES,) float64: sqrt(2 T h) / 2 of each plane."""
-    for i in range(value.shape[0]):
-        if held[i]:
-            continue
-        x, f, first, second = value[i], force[i], before[i], after[i]
-        for r in range(lanes):
-            moved = (x[r] + cells.step * f[r]) + amplitude[r] * (first[r] + second[r])
-            x[r] = min(max(moved, -cells.rail), cells.rail)
+def _begin(tile, number, key):  # type: ignore[no-untyped-def]
+    """All deviates of the grid point at which a call begins."""
+    before = tile.before
+    for first in range(0, before.shape[0], BATCH):
+        draw(tile, first, number, key)
+        for i in range(first, min(first + BATCH, before.shape[0])):
+            place = LANES * ((i - first) >> 2)
+            for r in range(LANES):
+                before[i, r] = tile.drawn[(i - first) & 3, place + r]
+
+
+@inner
+def _live(x, cells, net, held, temperature, enabled, numbers, key, work, thread):  # type: ignore[no-untyped-def]
+    """Steps of a thread's tiles from grid point numbers[0] to numbers[1]."""
+    tile = _tile(work, thread)
+    for low in range(LANES * thread, enabled.size, LANES * work.value.shape[0]):
+        planes = enabled[low : low + LANES]
+        _load(tile, x, temperature, planes, cells.step)
+        _begin(tile, numbers[0], key)
+        for number in range(numbers[0], numbers[1]):
+            for first in range(0, held.size, BATCH):
+                draw(tile, first, number + 1, key)
+                move_cells(tile, cells, net, held, planes.size, first, min(first + BATCH, held.size))
+            tile = exchanged(tile)
+        _store(tile, x, planes)
+
+
+@parallel_kernel
+def _live_by_threads(x, cells, net, held, temperature, enabled, numbers, key, work):  # type: ignore[no-untyped-def]
+    for thread in prange(work.value.shape[0]):
+        _live(x, cells, net, held, temperature, enabled, numbers, key, work, thread)
 
 
 @kernel
-def live(x, cells, net, held, temperature, enabled, first_tick, ticks, key):  # type: ignore[no-untyped-def]
+def _live_in_turn(x, cells, net, held, temperature, enabled, numbers, key, work):  # type: ignore[no-untyped-def]
+    for thread in range(work.value.shape[0]):
+        _live(x, cells, net, held, temperature, enabled, numbers, key, work, thread)
+
+
+def live(
+    x: Floats, cells: Quartic, net: tuple[Any, ...], held: NDArray[np.bool_], temperature: Floats, enabled: NDArray[np.int64],
+    first_tick: int, ticks: int, key: NDArray[np.uint32], work: Tile | None = None,
+) -> None:  # fmt: skip
     """Let the cells of the enabled planes live for ticks first_tick .. first_tick + ticks - 1.
 
     x : (planes, cells) float64, changed in place; cells : Quartic; net = (row, source, J); held : (cells,) bool, cells that keep
     their value; temperature : (planes,) float64, >= 0; enabled : (n,) int64, plane numbers; key : first three key words, uint32
+    work : a workspace for these cells, whose threads share the planes; no result depends on it
     """
-    shape = (x.shape[1], LANES)
-    value, force, before, after = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
-    word, amplitude = np.empty((4, LANES), np.uint32), np.empty(LANES)
-    for first in range(0, enabled.size, LANES):
-        planes = enabled[first : first + LANES]
-        for r in range(planes.size):
-            amplitude[r] = np.sqrt(0.5 * temperature[planes[r]] * cells.step)
-            value[:, r] = x[planes[r]]
-        _deviates(before, word, planes, first_tick * cells.substeps, key)
-        for number in range(first_tick * cells.substeps, (first_tick + ticks) * cells.substeps):
-            _deviates(after, word, planes, number + 1, key)
-            _forces(force, value, cells, net, planes.size)
-            _move(value, force, before, after, held, amplitude, cells, planes.size)
-            before, after = after, before
-        for r in range(planes.size):
-            x[planes[r]] = value[:, r]
+    if work is None:
+        work = workspace(x.shape[1], 1)
+    numbers = first_tick * cells.substeps, (first_tick + ticks) * cells.substeps
+    row, source, J = net
+    parallel = len(work.value) > 1 and enabled.size > LANES and enabled.size * held.size * ticks * cells.substeps >= PARALLEL_FROM
+    run = _live_by_threads if parallel else _live_in_turn
+    run(x, cells, (row, source, J.astype(F, copy=False)), held, temperature, enabled, numbers, key, work)

@@ -39,9 +39,9 @@ class _Analog(Deferred):
     def _groups(self) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
         """Enabled planes by which cells are held in them."""
         planes = self._enabled
-        held = per_plane(self._state.clamp_mask, self._planes)[planes]
-        if not held.any():
+        if not self._state.clamp_mask.any():
             return [(np.zeros(self._cells, np.bool_), planes)]
+        held = per_plane(self._state.clamp_mask, self._planes)[planes]
         rows, group = np.unique(held, axis=0, return_inverse=True)
         return [(rows[k], planes[group.ravel() == k]) for k in range(len(rows))]
 
@@ -133,10 +133,11 @@ class Mixtures(_Analog):
 class Langevins(_Analog):
     """Quartic cells."""
 
-    def __init__(self, cell: Langevin, *common: Any) -> None:
+    def __init__(self, cell: Langevin, threads: int, *common: Any) -> None:
         super().__init__(cell.range, *common)
+        self._work = langevin.workspace(self._cells, threads)
         self.stiffness = [_stiffness(self._config, cell.stiffness_sigma, self._cells, sub) for sub in (0, 1)]
-        zero = np.zeros(self._cells)
+        zero, self._single = np.zeros(self._cells), self._J.astype(np.float32)
         step = self._tick_s / (cell.substeps * cell.tau_s)
         self._law = langevin.Quartic(zero, zero, zero, zero, cell.rail, cell.substeps, step)
         self._key = key_of(self._config.seeds.run, Stream.LANGEVIN)
@@ -147,9 +148,10 @@ class Langevins(_Analog):
         force, a, c, b = (np.ascontiguousarray(term) for term in h.reshape(self._cells, 4).T)
         force = np.where(self._floating, 0.0, force + delta)
         self._law = self._law._replace(h=force, a=a * self.stiffness[0], c=c, b=b * self.stiffness[1])
+        self._single = self._J.astype(np.float32)
 
     def live(self, first: int, count: int) -> None:
         """So many ticks."""
-        net = self._topology.row, self._topology.source, self._J
+        net, value, T = (self._topology.row, self._topology.source, self._single), self._state.value, self._temperature
         for held, planes in self._groups():
-            langevin.live(self._state.value, self._law, net, held, self._temperature, planes, first, count, self._key)
+            langevin.live(value, self._law, net, held, T, planes, first, count, self._key, self._work)
