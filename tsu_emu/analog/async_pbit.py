@@ -6,8 +6,9 @@ Cell i flips to ±1 at rate (1 ± tanh(I_i / T)) / (2 tau_i) (Glauber, J. Math. 
     x_j = s_j + lag_j e^(-t / tau_syn),    I_i = steady_i + fading_i e^(-t / tau_syn):
 
 a flip of j changes steady_i by J_ij times the change of s_j, and fading_i by the opposite at the time's own scale. Events come
-from thinning (Lewis and Shedler, Naval Res. Logist. Q. 26, 1979, 403), which is exact for rates that vary with time. What happens
-in a tick depends on the spins and x at its start alone: its end may cut a waiting time, since exponential times have no memory.
+from thinning (Lewis and Shedler, Naval Res. Logist. Q. 26, 1979, 403), which is exact for rates that vary with time. Heat baths
+without delay are quicker in rounds: `glauber`. What happens in a tick depends on the spins and x at its start alone: its end may
+cut a waiting time, since exponential times have no memory.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_emu.analog.choice import choose, find, fine_uniform, set_leaf, sum_up, uniform
-from tsu_emu.jit import inner, kernel
+from tsu_emu.analog.choice import choose, find, find_least, fine_uniform, least_up, set_leaf, set_least, sum_up, uniform
+from tsu_emu.jit import inner, kernel, unfolded
 from tsu_emu.noise.functions import exponential
 from tsu_emu.noise.normal import natural_log
 from tsu_emu.noise.threefry import threefry
@@ -30,21 +31,8 @@ SPAN = 200.0
 """Synapse time constants after which lags get a new origin of time, so that their scale stays finite."""
 LIMIT = 12.0
 """Largest |I / T| of an Arrhenius rate: attempts have a frequency, here 160,000 times the rate of a cell without field."""
-
-
-class Network(NamedTuple):
-    """Couplers and their transpose.
-
-    row : (cells + 1,) int64; source : (couplers,) uint32; couplers row[i] .. row[i + 1] - 1 drive cell i
-    fan : (cells + 1,) int64; target : (couplers,) uint32; coupler : (couplers,) int64; places fan[j] .. fan[j + 1] - 1 are what
-    hears cell j: cell `target` through coupler number `coupler`
-    """
-
-    row: NDArray[np.int64]
-    source: NDArray[np.uint32]
-    fan: NDArray[np.int64]
-    target: NDArray[np.uint32]
-    coupler: NDArray[np.int64]
+STEP = 1.0
+"""By how much I / T may move before an Arrhenius rate gets a new bound."""
 
 
 class Bank(NamedTuple):
@@ -63,7 +51,10 @@ class Bank(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One plane, unpacked, as in this module's head. fan_J : (couplers,) float64, J by place; tree : of `choice`."""
+    """One plane, unpacked, as in this module's head. fan_J : (couplers,) float64, J by place.
+
+    tree, due : of `choice`: sums of bounds of rates, 1/s, and the least of the times, s of the tick, until which they hold
+    """
 
     spin: NDArray[np.float64]
     lag: NDArray[np.float64]
@@ -73,28 +64,10 @@ class Work(NamedTuple):
     fresh: NDArray[np.bool_]
     fan_J: NDArray[np.float64]
     tree: NDArray[np.float64]
+    due: NDArray[np.float64]
 
 
-@kernel
-def network_of(row: NDArray[np.int64], source: NDArray[np.uint32]) -> Network:
-    """Couplers in CSR order with their transpose, targets ascending."""
-    fan = np.zeros(row.size, np.int64)
-    for e in range(source.size):
-        fan[np.int64(source[e]) + 1] += 1
-    for j in range(row.size - 1):
-        fan[j + 1] += fan[j]
-    place = fan.copy()
-    target, coupler = np.empty(source.size, np.uint32), np.empty(source.size, np.int64)
-    for i in range(row.size - 1):
-        for e in range(row[i], row[i + 1]):
-            j = source[e]
-            target[place[j]] = i
-            coupler[place[j]] = e
-            place[j] += 1
-    return Network(row, source, fan, target, coupler)
-
-
-@inner
+@unfolded
 def _gather(net, J, h, work, i):  # type: ignore[no-untyped-def]
     """Field of cell i from its sources."""
     steady, fading = h[i], 0.0
@@ -106,7 +79,7 @@ def _gather(net, J, h, work, i):  # type: ignore[no-untyped-def]
     work.fading[i] = fading
 
 
-@inner
+@unfolded
 def _flip(net, work, i, decay):  # type: ignore[no-untyped-def]
     """Flip cell i and tell those that hear it. decay : e^(-t / tau_syn); 0 without delay."""
     change = -2.0 * work.spin[i]
@@ -119,7 +92,7 @@ def _flip(net, work, i, decay):  # type: ignore[no-untyped-def]
         work.fading[k] -= work.fan_J[e] * late
 
 
-@inner
+@unfolded
 def _decay(work, span, tau_syn):  # type: ignore[no-untyped-def]
     """(e^(-span / tau_syn), whether it has become the new origin of time); 0 without delay."""
     if tau_syn == 0.0:
@@ -161,7 +134,7 @@ def _glauber(net, J, h, clocks, work, tau_syn, temperature, dt, plane, tick, key
             flips += 1
 
 
-@inner
+@unfolded
 def _rate(clocks, work, i, decay, temperature):  # type: ignore[no-untyped-def]
     """Arrhenius rate of cell i's flip, 1/s."""
     against = -work.spin[i] * (work.steady[i] + work.fading[i] * decay)
@@ -169,45 +142,78 @@ def _rate(clocks, work, i, decay, temperature):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _bound(clocks, work, i, decay, temperature):  # type: ignore[no-untyped-def]
-    """Upper bound of cell i's rate until the next flip that it hears: its field moves towards `steady` and not beyond."""
+def _limit(end, part, decay, scale, origin, tau_syn):  # type: ignore[no-untyped-def]
+    """(upper bound of a rate, until when at most it holds), 1/s and s of the tick; the rate is scale exp(end + part decay).
+
+    While the rate rises, the bound holds until the rate is e times as large.
+    """
+    now = end + part * decay
+    level = max(now, -LIMIT) + STEP
+    if part >= 0.0 or end <= level or level >= LIMIT:
+        return exponential(min(max(max(now, end), -LIMIT), LIMIT)) * scale, np.inf
+    return exponential(level) * scale, origin - tau_syn * natural_log((level - end) / part)
+
+
+@unfolded
+def _bound(clocks, work, i, decay, origin, tau_syn, temperature):  # type: ignore[no-untyped-def]
+    """`_limit` of cell i, whose field moves towards `steady` and not beyond, until the next flip that it hears."""
     if work.pinned[i]:
-        return 0.0
-    rising = work.spin[i] * work.fading[i] > 0.0
-    return _rate(clocks, work, i, 0.0 if rising else decay, temperature)
+        return 0.0, np.inf
+    end, part = -work.spin[i] * work.steady[i] / temperature, -work.spin[i] * work.fading[i] / temperature
+    return _limit(end, part, decay, 0.5 / clocks.tau[i], origin, tau_syn)
+
+
+@unfolded
+def _renew(clocks, work, i, decay, origin, tau_syn, temperature):  # type: ignore[no-untyped-def]
+    """A new bound for cell i."""
+    bound, until = _bound(clocks, work, i, decay, origin, tau_syn, temperature)
+    set_leaf(work.tree, i, bound)
+    set_least(work.due, i, until)
 
 
 @inner
-def _rebound(net, clocks, work, i, decay, temperature):  # type: ignore[no-untyped-def]
+def _rebound(net, clocks, work, i, decay, origin, tau_syn, temperature):  # type: ignore[no-untyped-def]
     """New bounds for cell i and those that hear it. With many, summing the whole tree once is cheaper than a path for each."""
-    tree, first, last = work.tree, net.fan[i], net.fan[i + 1]
+    tree, due, first, last = work.tree, work.due, net.fan[i], net.fan[i + 1]
     leaves = tree.size // 2
     if 4 * (last - first) >= leaves:
-        tree[leaves + i] = _bound(clocks, work, i, decay, temperature)
+        tree[leaves + i], due[leaves + i] = _bound(clocks, work, i, decay, origin, tau_syn, temperature)
         for e in range(first, last):
             k = np.int64(net.target[e])
-            tree[leaves + k] = _bound(clocks, work, k, decay, temperature)
+            tree[leaves + k], due[leaves + k] = _bound(clocks, work, k, decay, origin, tau_syn, temperature)
         sum_up(tree)
+        least_up(due)
         return
-    set_leaf(tree, i, _bound(clocks, work, i, decay, temperature))
+    _renew(clocks, work, i, decay, origin, tau_syn, temperature)
     for e in range(first, last):
-        k = np.int64(net.target[e])
-        set_leaf(tree, k, _bound(clocks, work, k, decay, temperature))
+        _renew(clocks, work, np.int64(net.target[e]), decay, origin, tau_syn, temperature)
 
 
 @inner
 def _arrhenius(net, J, h, clocks, work, tau_syn, temperature, dt, plane, tick, key):  # type: ignore[no-untyped-def]
-    """As `_glauber`: cells chosen by bounds of their rates, accepted by what their rates are."""
-    t0, t1 = U(tick & 0xFFFFFFFF), U(tick >> 32)
+    """As `_glauber`: cells chosen by bounds of their rates, accepted by what their rates are.
+
+    A wait is an exponential number of mean 1, used up at the rate of all bounds; those that run out meanwhile are renewed.
+    """
+    t0, t1, leaves = U(tick & 0xFFFFFFFF), U(tick >> 32), work.tree.size // 2
     t, origin, events, flips = 0.0, 0.0, 0, 0
     decay = 1.0 if tau_syn > 0.0 else 0.0
     for i in range(work.spin.size):
         _gather(net, J, h, work, i)
-        work.tree[work.tree.size // 2 + i] = _bound(clocks, work, i, decay, temperature)
+        work.tree[leaves + i], work.due[leaves + i] = _bound(clocks, work, i, decay, origin, tau_syn, temperature)
     sum_up(work.tree)
+    least_up(work.due)
     while True:
         a, b, c, d = threefry(U(events), U(plane), t0, t1, key[0], key[1], key[2], U(0))
-        t -= natural_log(uniform(a)) / work.tree[1]
+        wait = -natural_log(uniform(a))
+        while (work.due[1] - t) * work.tree[1] < wait and work.due[1] < dt:
+            wait -= (work.due[1] - t) * work.tree[1]
+            t = work.due[1]
+            decay, moved = _decay(work, t - origin, tau_syn)
+            if moved:
+                origin = t
+            _renew(clocks, work, find_least(work.due), decay, origin, tau_syn, temperature)
+        t += wait / work.tree[1]
         if t >= dt:
             return origin, events, flips
         events += 1
@@ -215,12 +221,12 @@ def _arrhenius(net, J, h, clocks, work, tau_syn, temperature, dt, plane, tick, k
         decay, moved = _decay(work, t - origin, tau_syn)
         if moved:
             origin = t
-        if uniform(d) * work.tree[work.tree.size // 2 + i] < _rate(clocks, work, i, decay, temperature):
+        if uniform(d) * work.tree[leaves + i] < _rate(clocks, work, i, decay, temperature):
             _flip(net, work, i, decay)
-            _rebound(net, clocks, work, i, decay, temperature)
+            _rebound(net, clocks, work, i, decay, origin, tau_syn, temperature)
             flips += 1
         else:
-            set_leaf(work.tree, i, _bound(clocks, work, i, decay, temperature))
+            _renew(clocks, work, i, decay, origin, tau_syn, temperature)
 
 
 @inner
@@ -255,7 +261,7 @@ def live(net, J, h, clocks, tau_syn, kinetics, bank, first_tick, ticks, dt, key)
         leaves *= 2
     work = Work(
         np.empty(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.bool_), np.zeros(n, np.bool_),
-        J[net.coupler], np.zeros(2 * leaves),
+        J[net.coupler], np.zeros(2 * leaves), np.full(2 * leaves, np.inf),
     )  # fmt: skip
     for plane in range(bank.x.shape[0]):
         if not (bank.enabled[plane >> 6] >> Q(plane & 63)) & Q(1):

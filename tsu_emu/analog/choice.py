@@ -100,3 +100,32 @@ def find(tree, target):  # type: ignore[no-untyped-def]
             target -= tree[k]
             k += 1
     return k - tree.size // 2
+
+
+@inner
+def least_up(tree):  # type: ignore[no-untyped-def]
+    """As `sum_up`, for a tree of minima."""
+    for k in range(tree.size // 2 - 1, 0, -1):
+        tree[k] = min(tree[2 * k], tree[2 * k + 1])
+
+
+@inner
+def set_least(tree, i, value):  # type: ignore[no-untyped-def]
+    """As `set_leaf`, for a tree of minima."""
+    k = tree.size // 2 + i
+    tree[k] = value
+    while k > 1:
+        k >>= 1
+        least = min(tree[2 * k], tree[2 * k + 1])
+        if tree[k] == least:
+            return
+        tree[k] = least
+
+
+@inner
+def find_least(tree):  # type: ignore[no-untyped-def]
+    """A leaf with the least value."""
+    k = 1
+    while k < tree.size // 2:
+        k = 2 * k if tree[2 * k] == tree[k] else 2 * k + 1
+    return k - tree.size // 2

@@ -17,59 +17,17 @@ from tsu_emu.lanes.operations import (
     interleaved_3,
     ints,
     last_aes_round,
-    rotated,
 )
+from tsu_emu.lanes.threefry import sixteen
 from tsu_emu.lanes.values import put_ints, with_vectors
 from tsu_emu.noise.ars import WEYL_HIGH, WEYL_LOW
-
-PARITY = 0x1BD11BDA
-
-
-@with_vectors
-def _mixed(x0, x1, x2, x3, a, b):  # type: ignore[no-untyped-def]
-    x0 = x0 + x1
-    x1 = rotated(x1, a) ^ x0
-    x2 = x2 + x3
-    x3 = rotated(x3, b) ^ x2
-    return x0, x1, x2, x3
-
-
-@with_vectors
-def _four_rounds(x0, x1, x2, x3, odd):  # type: ignore[no-untyped-def]
-    if odd:
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(6), int32(20))
-        x0, x3, x2, x1 = _mixed(x0, x3, x2, x1, int32(17), int32(11))
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(25), int32(10))
-        x0, x3, x2, x1 = _mixed(x0, x3, x2, x1, int32(18), int32(20))
-    else:
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(10), int32(26))
-        x0, x3, x2, x1 = _mixed(x0, x3, x2, x1, int32(11), int32(21))
-        x0, x1, x2, x3 = _mixed(x0, x1, x2, x3, int32(13), int32(27))
-        x0, x3, x2, x1 = _mixed(x0, x3, x2, x1, int32(23), int32(5))
-    return x0, x1, x2, x3
-
-
-@with_vectors
-def threefry(c0, c1, c2, c3, key):  # type: ignore[no-untyped-def]
-    """`threefry.threefry` of sixteen counters: four vectors; key (3,) uint32."""
-    k0, k1, k2 = ints(int32(key[0])), ints(int32(key[1])), ints(int32(key[2]))
-    k4 = ints(int32(PARITY)) ^ k0 ^ k1 ^ k2
-    x0, x1, x2, x3 = c0 + k0, c1 + k1, c2 + k2, c3
-    x0, x1, x2, x3 = _four_rounds(x0, x1, x2, x3, False)
-    x0, x1, x2, x3 = x0 + k1, x1 + k2, x2, x3 + (k4 + ints(int32(1)))
-    x0, x1, x2, x3 = _four_rounds(x0, x1, x2, x3, True)
-    x0, x1, x2, x3 = x0 + k2, x1, x2 + k4, x3 + (k0 + ints(int32(2)))
-    x0, x1, x2, x3 = _four_rounds(x0, x1, x2, x3, False)
-    x0, x1, x2, x3 = x0, x1 + k4, x2 + k0, x3 + (k1 + ints(int32(3)))
-    return _mixed(x0, x1, x2, x3, int32(6), int32(20))
 
 
 @with_vectors
 def flip_noise(out, group, plane0, tick, key):  # type: ignore[no-untyped-def]
     """out, address of (4 x 64,) 32-bit integers: `pbit.flip_noise`."""
-    t0, t1 = ints(int32(tick & 0xFFFFFFFF)), ints(int32(tick >> 32))
     for q in range(0, LANES, 16):
-        x0, x1, x2, x3 = threefry(ints(int32(group)), counting(int32(plane0 + q)), t0, t1, key)
+        x0, x1, x2, x3 = sixteen(ints(int32(group)), counting(int32(plane0 + q)), tick, key)
         put_ints(out, q, x0)
         put_ints(out, LANES + q, x1)
         put_ints(out, 2 * LANES + q, x2)
@@ -79,8 +37,7 @@ def flip_noise(out, group, plane0, tick, key):  # type: ignore[no-untyped-def]
 @with_vectors
 def rank_noise(first, plane, tick, key):  # type: ignore[no-untyped-def]
     """Words of ranks first .. first + 63 in one plane, first a multiple of 4: four vectors."""
-    t0, t1 = ints(int32(tick & 0xFFFFFFFF)), ints(int32(tick >> 32))
-    x0, x1, x2, x3 = threefry(counting(int32(first >> 2)), ints(int32(plane)), t0, t1, key)
+    x0, x1, x2, x3 = sixteen(counting(int32(first >> 2)), ints(int32(plane)), tick, key)
     return (
         interleaved_0(x0, x1, x2, x3),
         interleaved_1(x0, x1, x2, x3),

@@ -65,7 +65,7 @@ def sweep_work(config: ChipConfig, cap: Capabilities) -> int:
         case Gaussian():
             return 8 * cap.cells + cap.cells**2 // 8
         case Langevin():
-            return cap.cells * cell.substeps * (4 + heard // 8)
+            return cap.cells * cell.substeps * (4 + heard // 8) // 32
         case Mixture():
             return int(cap.cells * (16 + 16 * tick_s / cell.mode_tau_s))
         case _:
@@ -88,7 +88,7 @@ def make_array(config: ChipConfig, topology: Topology, plant: Plant, state: S.Ch
         case Mixture() as cell:
             return arrays.Mixtures(cell, *common)
         case Langevin() as cell:
-            return arrays.Langevins(cell, *common)
+            return arrays.Langevins(cell, plant.threads, *common)
 
 
 def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state: S.ChipState, threads: int) -> Plant:

@@ -106,7 +106,9 @@ def check_windows(cap: Capabilities) -> None:
 def sizes_of(config: ChipConfig, cells: int) -> Sizes:
     """What a chip's state holds beyond its capabilities."""
     cell = config.cell
-    values = {"async-pbit": 1, "gaussian": 2 if getattr(cell, "quality", 0) else 1, "mixture": 1, "langevin": 1}.get(cell.kind, 0)
+    by_event = isinstance(cell, AsynchronousPbit) and not cell.in_rounds
+    second = cell.kind == "gaussian" and cell.quality > 0
+    values = int(by_event or cell.kind in ("gaussian", "mixture", "langevin")) + int(second)
     noise = getattr(cell, "noise", None)
     lfsrs = (cells + noise.shared - 1) // noise.shared if isinstance(noise, LfsrNoise) else 0
     kicks = config.coupling.dac.settling_s > 0 or config.bias.dac.settling_s > 0

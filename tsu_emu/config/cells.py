@@ -104,6 +104,11 @@ class AsynchronousPbit(_Cell):
     ln_tau_sigma: Annotated[float, Field(ge=0, le=2)] = 0.0
     synapse_s: Annotated[float, Field(ge=0, le=1)] = 0.0
 
+    @property
+    def in_rounds(self) -> bool:
+        """Whether only the order of a tick's candidates matters: heat baths that are heard at once."""
+        return self.kinetics == "glauber" and self.synapse_s == 0
+
 
 class Pdit(_Cell):
     """Clocked Potts cells of `states` states; offset_sigma_kt is that of each state."""

@@ -7,7 +7,23 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from tsu_emu.lanes.values import BIT, BLOCKS, BYTE, BYTES, FLOATS, INTS, LANES, QUAD, WORD, call, constant, instruction, splat
+from tsu_emu.lanes.values import (
+    BIT,
+    BLOCKS,
+    BYTE,
+    BYTES,
+    DOUBLES,
+    FLOATS,
+    INTS,
+    LANES,
+    QUAD,
+    REAL,
+    WORD,
+    call,
+    constant,
+    instruction,
+    splat,
+)
 
 MASK = ir.IntType(LANES)
 _PLANES = 64
@@ -27,6 +43,12 @@ def ints(b: Any, x: Any) -> Any:
 def floats(b: Any, x: Any) -> Any:
     """The same number in all lanes. vbroadcastss"""
     return splat(b, FLOATS, x)
+
+
+@instruction(DOUBLES, types.float64)
+def doubles(b: Any, x: Any) -> Any:
+    """The same number in all lanes. vbroadcastsd"""
+    return splat(b, DOUBLES, x)
 
 
 @instruction(INTS, types.int32)
@@ -68,6 +90,37 @@ def limited(b: Any, x: Any, limit: Any) -> Any:
     return b.select(b.fcmp_ordered("<", x, high), x, high)
 
 
+def _half(first: int) -> Any:
+    places = ir.Constant(ir.VectorType(WORD, LANES // 2), list(range(first, first + LANES // 2)))
+
+    @instruction(DOUBLES, FLOATS)
+    def half(b: Any, x: Any) -> Any:
+        return b.fpext(b.shuffle_vector(x, x, places), DOUBLES.llvm)
+
+    return half
+
+
+lower_half, upper_half = _half(0), _half(LANES // 2)
+"""Lanes 0 .. 7, or 8 .. 15. vextractf64x4, vcvtps2pd"""
+
+
+@instruction(FLOATS, DOUBLES, DOUBLES)
+def to_halves(b: Any, lower: Any, upper: Any) -> Any:
+    """Rounded to the nearest, ties to even. vcvtpd2ps, vinsertf64x4"""
+    eight = ir.VectorType(REAL, LANES // 2)
+    lanes = ir.Constant(ir.VectorType(WORD, LANES), list(range(LANES)))
+    return b.shuffle_vector(b.fptrunc(lower, eight), b.fptrunc(upper, eight), lanes)
+
+
+@instruction(DOUBLES, DOUBLES, types.float64)
+def limited_doubles(b: Any, x: Any, limit: Any) -> Any:
+    """To -limit .. limit. vmaxpd, vminpd"""
+    high = splat(b, DOUBLES, limit)
+    low = b.fneg(high)
+    x = b.select(b.fcmp_ordered(">", x, low), x, low)
+    return b.select(b.fcmp_ordered("<", x, high), x, high)
+
+
 @instruction(INTS, INTS, types.int32)
 def shifted_up(b: Any, x: Any, by: Any) -> Any:
     """vpslld"""
@@ -91,6 +144,37 @@ def below(b: Any, x: Any, limit: Any) -> Any:
     """Bit r tells whether lane r is less than limit. vcmpltps"""
     bits = b.fcmp_ordered("<", x, splat(b, FLOATS, limit))
     return b.zext(b.bitcast(bits, MASK), QUAD)
+
+
+@instruction(types.uint64, INTS, types.uint32)
+def under(b: Any, x: Any, limit: Any) -> Any:
+    """Bit r tells whether lane r is less than limit, both as unsigned integers. vpcmpltud"""
+    return b.zext(b.bitcast(b.icmp_unsigned("<", x, splat(b, INTS, limit)), MASK), QUAD)
+
+
+@instruction(types.uint64, types.uint64, types.uint64)
+def gathered(b: Any, word: Any, mask: Any) -> Any:
+    """Those bits of the word whose bit of the mask is 1, side by side from bit 0 on. pext"""
+    return call(b, "llvm.x86.bmi.pext.64", word, mask)
+
+
+@instruction(types.uint64, types.uint64, types.uint64)
+def scattered(b: Any, bits: Any, mask: Any) -> Any:
+    """The inverse of `gathered`; 0 where the mask is. pdep"""
+    return call(b, "llvm.x86.bmi.pdep.64", bits, mask)
+
+
+@instruction(types.int64, types.uint64)
+def ones(b: Any, word: Any) -> Any:
+    """How many bits are 1. popcnt"""
+    return call(b, "llvm.ctpop.i64", word)
+
+
+@instruction(FLOATS, FLOATS, types.uint16)
+def chosen(b: Any, x: Any, mask: Any) -> Any:
+    """Those lanes whose bit of the mask is 1, side by side from lane 0 on, then zeros. vcompressps"""
+    bits = b.bitcast(mask, ir.VectorType(BIT, LANES))
+    return call(b, "llvm.x86.avx512.mask.compress.v16f32", x, constant(FLOATS, [0.0] * LANES), bits)
 
 
 @instruction(types.uint16, types.uint16)

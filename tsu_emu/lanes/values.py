@@ -1,4 +1,4 @@
-"""Vectors as values of compiled code: sixteen 32-bit integers or floats, or sixty-four bytes, in one register of 512 bits.
+"""Vectors as values of compiled code: sixteen 32-bit integers or floats, eight floats of 64, or sixty-four bytes, in 512 bits.
 
 Only code behind `target.HAS_VECTORS` may be compiled with them. Operators work lane by lane; each rounds by
 itself, and `+` of integers wraps.
@@ -18,7 +18,10 @@ from numba.extending import intrinsic, lower_builtin, models, register_model, ty
 
 LANES = 16
 BIT, BYTE, WORD, QUAD, REAL = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
-_ELEMENTS = {"int32x16": (WORD, 16), "float32x16": (REAL, 16), "uint8x64": (BYTE, 64), "uint64x8": (QUAD, 8)}
+DOUBLE = ir.DoubleType()
+_ELEMENTS = {
+    "int32x16": (WORD, 16), "float32x16": (REAL, 16), "float64x8": (DOUBLE, 8), "uint8x64": (BYTE, 64), "uint64x8": (QUAD, 8)
+}  # fmt: skip
 
 
 class Vector(types.Type):
@@ -37,6 +40,7 @@ class _Model(models.PrimitiveModel):
 
 
 INTS, FLOATS, BYTES, BLOCKS = Vector("int32x16"), Vector("float32x16"), Vector("uint8x64"), Vector("uint64x8")
+DOUBLES = Vector("float64x8")
 
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -116,9 +120,11 @@ int32_at, uint32_at, int64_at, uint64_at = (
     _reads(kind, element)
     for kind, element in ((types.int32, WORD), (types.uint32, WORD), (types.int64, QUAD), (types.uint64, QUAD))
 )
+float32_at = _reads(types.float32, REAL)
 """of_at(where, index): an element of an array of that type that begins at `where`."""
 ints_at, floats_at, bytes_at = _reads(INTS, WORD), _reads(FLOATS, REAL), _reads(BYTES, BYTE)
-"""of_at(where, index): a vector of the elements from that index on. vmovdqu32, vmovups, vmovdqu8"""
+doubles_at = _reads(DOUBLES, DOUBLE)
+"""of_at(where, index): a vector of the elements from that index on. vmovdqu32, vmovups, vmovdqu8, vmovupd"""
 
 
 def _memory(vectors: int) -> Any:
@@ -143,13 +149,34 @@ def _puts(kind: Vector, element: ir.Type) -> Any:
 
 
 put_ints, put_bytes = _puts(INTS, WORD), _puts(BYTES, BYTE)
-"""put(where, index, vector): lanes to elements from that index on of an array that begins at `where`. vmovdqu32, vmovdqu8"""
+put_floats, put_doubles = _puts(FLOATS, REAL), _puts(DOUBLES, DOUBLE)
+"""put(where, index, vector): lanes to elements from that index on of an array that begins at `where`. As of_at."""
+
+
+@instruction(types.void, types.intp)
+def soon(b: Any, where: Any) -> Any:
+    """The line at an address will be read. prefetcht0"""
+    pointer = b.inttoptr(where, BYTE.as_pointer())
+    b.call(
+        cgutils.get_or_insert_function(
+            b.module, ir.FunctionType(ir.VoidType(), [pointer.type, WORD, WORD, WORD]), "llvm.prefetch.p0"
+        ),
+        [pointer, ir.Constant(WORD, 0), ir.Constant(WORD, 3), ir.Constant(WORD, 1)],
+    )
+    return ir.Constant(BYTE.as_pointer(), None)
 
 
 @instruction(types.void, types.intp, types.intp, types.uint64)
 def put_uint64(b: Any, where: Any, index: Any, value: Any) -> Any:
     """An element of an array of uint64 that begins at `where`."""
     b.store(value, _pointer(b, QUAD, where, index))
+    return ir.Constant(BYTE.as_pointer(), None)
+
+
+@instruction(types.void, types.intp, types.intp, types.int32)
+def put_int32(b: Any, where: Any, index: Any, value: Any) -> Any:
+    """An element of an array of int32 that begins at `where`."""
+    b.store(value, _pointer(b, WORD, where, index))
     return ir.Constant(BYTE.as_pointer(), None)
 
 
@@ -171,6 +198,7 @@ _operators(operator.add, INTS, lambda b, x, y: b.add(x, y))
 _operators(operator.xor, INTS, lambda b, x, y: b.xor(x, y))
 _operators(operator.add, BLOCKS, lambda b, x, y: b.add(x, y))
 _operators(operator.xor, BLOCKS, lambda b, x, y: b.xor(x, y))
-_operators(operator.add, FLOATS, lambda b, x, y: b.fadd(x, y))
-_operators(operator.sub, FLOATS, lambda b, x, y: b.fsub(x, y))
-_operators(operator.mul, FLOATS, lambda b, x, y: b.fmul(x, y))
+for _kind in (FLOATS, DOUBLES):
+    _operators(operator.add, _kind, lambda b, x, y: b.fadd(x, y))
+    _operators(operator.sub, _kind, lambda b, x, y: b.fsub(x, y))
+    _operators(operator.mul, _kind, lambda b, x, y: b.fmul(x, y))

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tsu_emu.analog import async_pbit, pdit
+from tsu_emu.analog import async_pbit, free, pdit
 from tsu_emu.analog.choice import clocks_of
+from tsu_emu.analog.fan import network_of
+from tsu_emu.analog.glauber import grid_of, rounds_of
+from tsu_emu.analog.pbit import slopes_of
 from tsu_emu.chip.arrays.base import Deferred, Floats, key_of
 from tsu_emu.chip.arrays.clocked import scan_phases
 from tsu_emu.config import AsynchronousPbit, Pdit
@@ -17,7 +20,7 @@ from tsu_emu.noise.streams import Stream
 
 
 class Asynchronous(Deferred):
-    """p-bits that flip by themselves; `clocks` are their time constants."""
+    """p-bits that flip by themselves; `clocks` are their time constants. Heat baths that are heard at once live in rounds."""
 
     def __init__(self, cell: AsynchronousPbit, *common: Any) -> None:
         super().__init__(*common)
@@ -27,20 +30,30 @@ class Asynchronous(Deferred):
             white = normals(np.uint64(config.seeds.die), int(Stream.CELL), 0, self._cells, 1, 0)[:, 0]
             spread = cell.ln_tau_sigma * white
         self.clocks = clocks_of(cell.tau_s * np.array([exponential(x) for x in spread]))
-        self._net = async_pbit.network_of(self._topology.row, self._topology.source)
+        self._net = network_of(self._topology.row, self._topology.source)
         self._kinetics = async_pbit.GLAUBER if cell.kinetics == "glauber" else async_pbit.ARRHENIUS
         self._synapse_s, self._h = cell.synapse_s, np.zeros(self._cells)
+        self._in_rounds = cell.in_rounds
+        self._rounds, self._scale = rounds_of(self.clocks.tau, self._tick_s), 1.0
+        self._code = np.zeros(len(self._J), np.int32), np.zeros(self._cells, np.int32)
         self._key = key_of(config.seeds.run, Stream.ASYNCHRONOUS, 4)
 
     def place(self, J: Floats, h: Floats, alpha: Floats, delta: Floats) -> None:
         """Couplings and biases with slopes and offsets."""
         self._place_couplings(J, alpha)
         self._h = np.where(self._floating, 0.0, alpha * (h + delta))
+        if self._in_rounds:
+            self._scale = grid_of(self._topology.row, self._J, self._h, *self._code)
 
     def live(self, first: int, count: int) -> None:
         """So many ticks."""
-        s = self._state
-        bank = async_pbit.Bank(s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.value, self._temperature)
+        s, t = self._state, self._topology
+        if self._in_rounds:
+            slopes_of(s.slope, self._scale, 1.0, self._temperature * 4096.0)
+            bank = s.spins, s.clamp_mask, s.clamp_value, s.enabled
+            free.live((t.row, t.source), self._code, self._rounds, bank, s.slope, first, count, self._key)
+            return
+        full = async_pbit.Bank(s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.value, self._temperature)
         async_pbit.live(
             self._net,
             self._J,
@@ -48,7 +61,7 @@ class Asynchronous(Deferred):
             self.clocks,
             self._synapse_s,
             self._kinetics,
-            bank,
+            full,
             first,
             count,
             self._tick_s,
