@@ -65,7 +65,9 @@ SWAPS = 22
 """SWAP instructions done, the tick of their noise."""
 SOFT = 23
 """Flags. SOFT_ON: a plane has a soft field in this sweep; SOFT_WRITTEN: the next sweep takes what was written."""
-TIME_SLOTS = 24
+STAMPED_AT = 24
+"""Cycle of the last CAL.CTRL.STAMP, or 0."""
+TIME_SLOTS = 25
 
 SOFT_OFF, SOFT_ON, SOFT_WRITTEN = range(3)
 
@@ -100,7 +102,8 @@ DROPPED_IRQ: events of the bits `element`, a of them."""
 EVENT_SETTLED = 0
 EVENT_SEQUENCER = 1
 EVENT_FIRMWARE = 2
-EVENT_SLOTS = 3
+EVENT_STALE = 3
+EVENT_SLOTS = 4
 
 # index into CORE.sequencer
 ACTIVITY = 0
@@ -231,6 +234,7 @@ class ChipState(NamedTuple):
     coupling_kick, bias_kick : float32, transient of each DAC at its last write, in kT; coupling_written, bias_written : int64,
         its cycle
     memory : (planes, cells) float64, coloured noise; lfsr : uint32
+    trim_offset, trim_slope : (trim_cells,) int16; nvm : (nvm_words,) uint32
     """
 
     core: NDArray[Any]
@@ -276,6 +280,9 @@ class ChipState(NamedTuple):
     swap_count: NDArray[np.uint32]
     soft_next: NDArray[np.int16]
     soft: NDArray[np.int16]
+    trim_offset: NDArray[np.int16]
+    trim_slope: NDArray[np.int16]
+    nvm: NDArray[np.uint32]
 
     @property
     def running(self) -> Running:
@@ -354,6 +361,9 @@ def blank(cap: Capabilities, sizes: Sizes = NO_MORE) -> ChipState:
         swap_count=np.zeros((ladder, 2), np.uint32),
         soft_next=np.zeros(softs, np.int16),
         soft=np.zeros(softs, np.int16),
+        trim_offset=np.zeros(cap.dimension("trim_cells"), np.int16),
+        trim_slope=np.zeros(cap.dimension("trim_cells"), np.int16),
+        nvm=np.zeros(cap.nvm_words, np.uint32),
     )
 
 

@@ -83,6 +83,12 @@ class Capabilities:
     swap_cycles: int
     hostmem_words: int
     table_entries: int
+    trim_bits: int
+    trim_offset_lsb: int
+    trim_slope_lsb: int
+    nvm_words: int
+    serial_low: int
+    serial_high: int
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -119,12 +125,20 @@ class Capabilities:
             "pin_max": self.states - 1 if self.cell_kind == PDIT else PIN_STEPS - 1,
             "trim_min": TRIM_CODES[0],
             "trim_max": TRIM_CODES[1],
+            "trim_cells": self.cells if self.trim_bits else 0,
+            "trim_code_min": -(1 << self.trim_bits - 1) if self.trim_bits else 0,
+            "trim_code_max": (1 << self.trim_bits - 1) - 1 if self.trim_bits else 0,
             "adc_samples": self.adc_buffer if self.adc_count else 0,
             "coupling_code_min": -(1 << self.coupling_bits - 1),
             "coupling_code_max": (1 << self.coupling_bits - 1) - 1,
             "bias_code_min": -(1 << self.bias_bits - 1),
             "bias_code_max": (1 << self.bias_bits - 1) - 1,
         }
+
+    @property
+    def serial(self) -> int:
+        """The number that tells this chip from all others."""
+        return self.serial_high << 32 | self.serial_low
 
     def dimension(self, word: str) -> int:
         """A word of a window's shape or limits, as a number."""

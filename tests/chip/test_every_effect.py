@@ -75,6 +75,7 @@ EVERYTHING: dict[str, Any] = {
     },
     "timing": {"slot": 0, "colour": 20},
 }  # fmt: skip
+TRIM = {"bits": 6, "element_sigma": 0.05, "gain_sigma": 0.02}
 RING = [[i, (i + 1) % 16] for i in range(16)] + [[0, 2], [5, 9]]
 LENGTH = 48_000
 """Cycles of a life's program, about."""
@@ -84,13 +85,14 @@ def everything(kind: str, topology: dict[str, Any] | None = None, planes: int = 
     """A chip of sixteen cells, or of a graph, with every effect on."""
     graph = topology or {"kind": "edges", "cells": 16, "pairs": [] if kind == "mixture" else RING}
     network = LADDER if kind in ("coloured", "pdit") else LOAD
-    return config(graph, planes, **{**EVERYTHING, "network": network, "cell": CELLS[kind], **more})
+    trim = TRIM if CELLS[kind]["kind"] in ("pbit", "async-pbit") else {}
+    return config(graph, planes, **{**EVERYTHING, "network": network, "cell": CELLS[kind], "trim": trim, **more})
 
 
 SIZES = {
     "bits", "thermometer_bits", "full_scale", "count", "buffer", "acquisition_cycles", "trim_offset_lsb", "trim_gain", "modes",
     "program_words", "loop_depth", "table_entries", "hostmem_words", "flicker_high_hz", "reference_k",
-    "nominal_v", "states", "range", "rail", "substeps",
+    "nominal_v", "states", "range", "rail", "substeps", "offset_full_scale_kt", "slope_full_scale", "words",
     "stiffness", "taps", "kind",
 }  # fmt: skip
 """Values that are no effects."""
@@ -160,6 +162,10 @@ def life(chip: Chip) -> list[Step]:
     body = [Instruction(Opcode.WAIT_SETTLE), Instruction(Opcode.RUN, sweeps), *scan, *rest]
     program = [Instruction(Opcode.LOOP, 8), *body, Instruction(Opcode.END), Instruction(Opcode.HALT)]
     pins = [window("CLAMP_VALUE", np.roll(mask, 3))] if cap.dimension("spin_words") else []
+    reach = 1 << max(cap.trim_bits - 1, 0)
+    trims = rng.integers(-reach, reach, (2, cap.dimension("trim_cells"))).astype("<i2")
+    if trims.size:
+        pins += [window("TRIM_OFFSET", trims[0]), window("TRIM_SLOPE", trims[1])]
     pins += [window("PIN", rng.integers(0, 3, (cap.planes, cap.cells)).astype("<i2"))] if cap.dimension("pin_cells") else []
     reads = [w for w in ("SPIN", "STATE", "VALUE", "ADC_DATA", "CORR_PAIR", "CORR_MEAN") if cap.words(WINDOWS[w])]
 
@@ -172,20 +178,22 @@ def life(chip: Chip) -> list[Step]:
     def look(cycle: int) -> list[Step]:
         return [until(cycle), *(((Op.BLKRD, WINDOWS[w].address, 0, 0, cap.words(WINDOWS[w])), None) for w in reads)]
 
+    later = [until(29_003), window("TRIM_SLOPE", trims[1][::-1].copy())] if trims.size else []
     reach = 16 if chip.config.cell.kind == "gaussian" else 40
     coupled = [window("COUPLING", rng.integers(-reach, reach, cap.couplers).astype("<i2"))] if cap.couplers else []
     again = WINDOWS["COUPLING" if coupled else "BIAS"].address
     return [
         *coupled, window("BIAS", bias), window("CLAMP_MASK", mask), *pins, window("PROGRAM", assemble(program)),
-        window("PLANE_TEMP", rng.integers(3000, 6000, cap.planes).astype("<u2")), write(at("CORR.DATA_PLANES"), 0x0F),
-        write(at("CORR.ALPHA_DATA"), 20_000), write(at("CORR.CTRL"), 1), write(at("IRQ.ENABLE"), 0x1F),
+        window("PLANE_TEMP", rng.integers(3000, 6000, cap.planes).astype("<u2")), write(at("CAL.LIMIT"), 1),
+        write(at("CORR.DATA_PLANES"), 0x0F),
+        write(at("CORR.ALPHA_DATA"), 20_000), write(at("CORR.CTRL"), 1), write(at("IRQ.ENABLE"), 0x7F),
         write(at("FABRIC.SCAN"), 2), write(at("ADC.MUX"), mux("COUPLING_DAC" if coupled else "BIAS_DAC", 1)),
         write(at("SEQ.CTRL"), 1),
         *look(9_001), write(again, 0x00070009), until(9_007), until(9_013), *look(9_300), write(at("ADC.MUX"), mux("TEMP_DAC",
         0)),
         until(17_011), write(at("TEMP.TDAC"), 90), write(at("FABRIC.SCAN"), 1), write(WINDOWS["BIAS"].address + 4, 0x00500020),
         *look(25_017), window("CLAMP_MASK", np.roll(mask, 1)), write(at("FABRIC.PLANE_ENABLE"), 0x7F), write(at("ADC.MUX"),
-        mux("CELL", 1)),
+        mux("CELL", 1)), *later,
         until(33_023), write(at("ADC.MODE"), 1), write(again, 0x00200011), *look(41_005), *look(LENGTH + 12_000),
     ]  # fmt: skip
 

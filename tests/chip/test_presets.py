@@ -194,6 +194,8 @@ def left_out(name: str, config: ChipConfig) -> set[str]:
     out |= {"cell.quality"} if name != "spu-8" else set()  # of resonators
     out |= {"energy.learn_aj"} if not config.learning.bits else set()
     out |= {"cell.noise.kind"} if name not in ("digits-corner", "dtca-70") else set()
+    if config.cell.kind not in ("pbit", "async-pbit"):  # others have no trims
+        out |= {p for p in effects(config) if p.startswith(("trim.", "nvm."))}
     if name.startswith("x0-"):  # loose cells
         out |= {p for p in effects(config) if p.startswith(("coupling.", "network."))} | {"cell.synapse_s"}
     if name == "z1":  # 4.3 million histories of gains would take a gigabyte

@@ -70,11 +70,17 @@ CAP = Capabilities(
     swap_cycles=16,
     hostmem_words=1000,
     table_entries=33,
+    trim_bits=7,
+    trim_offset_lsb=2097152,
+    trim_slope_lsb=524288,
+    nvm_words=9,
+    serial_low=0x89ABCDEF,
+    serial_high=0x01234567,
 )
 ADCS = {"adc_count": 3, "adc_bits": 10, "adc_cycles": 16, "adc_acquire_cycles": 4, "adc_buffer": 1001}
 """Converters of a chip that has some."""
-NO_ENGINE = {"learn_bits": 0, "hostmem_words": 0}
-"""Chips of other cells than p-bits do not learn."""
+NO_ENGINE = {"learn_bits": 0, "hostmem_words": 0, "trim_bits": 0}
+"""Chips of other cells than p-bits do not learn and have no trims."""
 KINDS = {
     "PBIT_CLOCKED": CAP,
     "PBIT_ASYNC": replace(CAP, cell_kind=2, colours=1),
@@ -114,6 +120,9 @@ SHAPES = {
     "LADDER": ((70,), 35),
     "SWAP_COUNT": ((70, 2), 140),
     "SOFT": ((70, 41), 1435),
+    "TRIM_OFFSET": ((41,), 21),
+    "TRIM_SLOPE": ((41,), 21),
+    "NVM": ((9,), 9),
 }
 
 # dimension: its value on a chip of clocked p-bits, asynchronous p-bits, pdits, Gaussian, mixture and Langevin cells
@@ -143,6 +152,9 @@ BY_KIND = {
     "learn_cell_words": (2, 2, 0, 0, 0, 0),
     "learn_min": (-2048, -2048, 0, 0, 0, 0),
     "learn_max": (2047, 2047, 0, 0, 0, 0),
+    "trim_cells": (41, 41, 0, 0, 0, 0),
+    "trim_code_min": (-64, -64, 0, 0, 0, 0),
+    "trim_code_max": (63, 63, 0, 0, 0, 0),
 }
 
 # window: its 32-bit words, on the same chips
@@ -164,6 +176,8 @@ WORDS_BY_KIND = {
     "LADDER": (35, 35, 0, 0, 0, 0),
     "SWAP_COUNT": (140, 140, 0, 0, 0, 0),
     "SOFT": (1435, 0, 0, 0, 0, 0),
+    "TRIM_OFFSET": (21, 21, 0, 0, 0, 0),
+    "TRIM_SLOPE": (21, 21, 0, 0, 0, 0),
 }
 
 
@@ -263,6 +277,8 @@ def test_limits_follow_code_widths() -> None:
         "LEARN_BIAS": (-2048, 2047),
         "LADDER": (0, 69),
         "SOFT": (-512, 511),
+        "TRIM_OFFSET": (-64, 63),
+        "TRIM_SLOPE": (-64, 63),
     }
     assert KINDS["PDIT"].limits(WINDOWS["PIN"]) == (0, 4)
 
@@ -271,6 +287,10 @@ def test_sweep_time_is_overhead_phases_and_correlation() -> None:
     assert CAP.sweep_time(10, correlate=False) == 1 + 3 * (5 + 10 * 2)
     assert CAP.sweep_time(10, correlate=True) == 1 + 3 * (5 + 10 * 2) + 10 * 7
     assert CAP.sweep_time(0, correlate=True) == 1 + 3 * 5
+
+
+def test_serial_has_both_halves() -> None:
+    assert CAP.serial == 0x0123456789ABCDEF
 
 
 def test_constants() -> None:

@@ -29,7 +29,7 @@ from tsu_contract.registers import (
 
 # name: (address, reset, elements, words of an element)
 PINNED_REGISTERS = {
-    "SYS.ID": (0x0000, 0x75500102, 1, 1),
+    "SYS.ID": (0x0000, 0x75500103, 1, 1),
     "SYS.MAP_HASH": (0x0004, 0x0, 1, 1),
     "SYS.CTRL": (0x0008, 0x0, 1, 1),
     "SYS.ERROR": (0x000C, 0x0, 1, 1),
@@ -77,6 +77,12 @@ PINNED_REGISTERS = {
     "CAP.SWAP_CYCLES": (0x0198, 0x0, 1, 1),
     "CAP.HOSTMEM_WORDS": (0x019C, 0x0, 1, 1),
     "CAP.TABLE_ENTRIES": (0x01A0, 0x0, 1, 1),
+    "CAP.TRIM_BITS": (0x01A4, 0x0, 1, 1),
+    "CAP.TRIM_OFFSET_LSB": (0x01A8, 0x0, 1, 1),
+    "CAP.TRIM_SLOPE_LSB": (0x01AC, 0x0, 1, 1),
+    "CAP.NVM_WORDS": (0x01B0, 0x0, 1, 1),
+    "CAP.SERIAL_LOW": (0x01B4, 0x0, 1, 1),
+    "CAP.SERIAL_HIGH": (0x01B8, 0x0, 1, 1),
     "IRQ.PENDING": (0x0200, 0x0, 1, 1),
     "IRQ.ENABLE": (0x0204, 0x0, 1, 1),
     "IRQ.TEST": (0x0208, 0x0, 1, 1),
@@ -149,6 +155,10 @@ PINNED_REGISTERS = {
     "TEMPERING.LADDERS": (0x0B00, 0x0, 1, 1),
     "TEMPERING.RUNGS": (0x0B04, 0x0, 1, 1),
     "TEMPERING.SWAPS": (0x0B08, 0x0, 1, 2),
+    "CAL.CTRL": (0x0C00, 0x0, 1, 1),
+    "CAL.STATUS": (0x0C04, 0x0, 1, 1),
+    "CAL.AGE": (0x0C08, 0x0, 1, 2),
+    "CAL.LIMIT": (0x0C10, 0x0, 1, 1),
 }
 
 # name: (low bit, width, access, minimum, maximum)
@@ -208,14 +218,21 @@ PINNED_FIELDS = {
     "CAP.SWAP_CYCLES.CYCLES": (0, 32, "r", None, None),
     "CAP.HOSTMEM_WORDS.WORDS": (0, 32, "r", None, None),
     "CAP.TABLE_ENTRIES.ENTRIES": (0, 32, "r", None, None),
+    "CAP.TRIM_BITS.BITS": (0, 8, "r", None, None),
+    "CAP.TRIM_OFFSET_LSB.STEP": (0, 32, "r", None, None),
+    "CAP.TRIM_SLOPE_LSB.STEP": (0, 32, "r", None, None),
+    "CAP.NVM_WORDS.WORDS": (0, 32, "r", None, None),
+    "CAP.SERIAL_LOW.NUMBER": (0, 32, "r", None, None),
+    "CAP.SERIAL_HIGH.NUMBER": (0, 32, "r", None, None),
     "IRQ.PENDING.SEQ_DONE": (0, 1, "w1c", None, None),
     "IRQ.PENDING.SEQ_IRQ": (1, 1, "w1c", None, None),
     "IRQ.PENDING.SEQ_FAULT": (2, 1, "w1c", None, None),
     "IRQ.PENDING.SEQ_STOPPED": (3, 1, "w1c", None, None),
     "IRQ.PENDING.BOOT": (4, 1, "w1c", None, None),
     "IRQ.PENDING.DMA_LOW": (5, 1, "w1c", None, None),
-    "IRQ.ENABLE.MASK": (0, 6, "rw", None, None),
-    "IRQ.TEST.SET": (0, 6, "w", None, None),
+    "IRQ.PENDING.STALE": (6, 1, "w1c", None, None),
+    "IRQ.ENABLE.MASK": (0, 7, "rw", None, None),
+    "IRQ.TEST.SET": (0, 7, "w", None, None),
     "SEQ.CTRL.START": (0, 1, "pulse", None, None),
     "SEQ.CTRL.STOP": (1, 1, "pulse", None, None),
     "SEQ.CTRL.STEP": (2, 1, "pulse", None, None),
@@ -299,6 +316,11 @@ PINNED_FIELDS = {
     "TEMPERING.LADDERS.COUNT": (0, 16, "rw", None, None),
     "TEMPERING.RUNGS.COUNT": (0, 16, "rw", None, None),
     "TEMPERING.SWAPS.COUNT": (0, 64, "r", None, None),
+    "CAL.CTRL.STAMP": (0, 1, "pulse", None, None),
+    "CAL.STATUS.STALE": (0, 1, "r", None, None),
+    "CAL.STATUS.STAMPED": (1, 1, "r", None, None),
+    "CAL.AGE.COUNT": (0, 64, "r", None, None),
+    "CAL.LIMIT.CYCLES": (0, 32, "rw", None, None),
 }
 
 # name: (base, access, element, shape, cost class, least and greatest element)
@@ -330,6 +352,9 @@ PINNED_WINDOWS = {
     "LADDER": (0x64000000, "rw", "<u2", ("spin_planes",), "beat", "0", "plane_max"),
     "SWAP_COUNT": (0x68000000, "rw", "<u4", ("spin_planes", "swap_counts"), "beat", None, None),
     "SOFT": (0x6C000000, "rw", "<i2", ("planes", "soft_cells"), "beat", "bias_code_min", "bias_code_max"),
+    "TRIM_OFFSET": (0x70000000, "rw", "<i2", ("trim_cells",), "dac_beat", "trim_code_min", "trim_code_max"),
+    "TRIM_SLOPE": (0x74000000, "rw", "<i2", ("trim_cells",), "dac_beat", "trim_code_min", "trim_code_max"),
+    "NVM": (0x78000000, "rw", "<u4", ("nvm_words",), "beat", None, None),
 }
 
 PAIR_FACTORS = {
@@ -433,7 +458,7 @@ PINNED_OPCODES = {
 # name: (offset, bytes)
 PINNED_RECORD = {"op": (0, 1), "flags": (1, 1), "chip": (2, 2), "addr": (4, 4), "value": (8, 4), "mask": (12, 4), "arg": (16, 8)}
 
-PINNED_FREE_RUNNING = {"SYS.CYCLE", "TEMP.SENSOR", "MON.ENERGY", "MON.ENERGY_STANDBY"}
+PINNED_FREE_RUNNING = {"CAL.AGE", "SYS.CYCLE", "TEMP.SENSOR", "MON.ENERGY", "MON.ENERGY_STANDBY"}
 
 TABLE: dict[str, Any] = json.loads(resources.files("tsu_contract").joinpath("map/tsu.json").read_text(encoding="utf-8"))
 
@@ -616,7 +641,7 @@ def test_register_mask_gathers_fields_by_access() -> None:
 def test_unknown_register_names_its_neighbours() -> None:
     with pytest.raises(KeyError, match=r"no register 'TEMP\.DAC'; there are TEMP\.TDAC"):
         register("TEMP.DAC")
-    with pytest.raises(KeyError, match="there are ADC, CAP, CORR, DMA, FABRIC, IRQ, LEARN, MON, SEQ, SYS, TEMP, TEMPERING"):
+    with pytest.raises(KeyError, match="there are ADC, CAL, CAP, CORR, DMA, FABRIC, IRQ, LEARN, MON, SEQ, SYS, TEMP, TEMPERING"):
         register("NOPE.X")
 
 

@@ -75,6 +75,12 @@ CAPABILITIES = Capabilities(
     swap_cycles=3,
     hostmem_words=40,
     table_entries=8,
+    trim_bits=8,
+    trim_offset_lsb=2097152,
+    trim_slope_lsb=524288,
+    nvm_words=64,
+    serial_low=0x89ABCDEF,
+    serial_high=0x01234567,
 )
 FREE_TIME = 10
 """Cycles of any operation."""

@@ -94,7 +94,8 @@ class Dac:
 class Analog:
     """Every device of the die.
 
-    alpha, delta : slope and offset of each p-bit
+    alpha, delta : slope and offset of each p-bit, as trimmed; alpha_0, delta_0 : before trims
+    offset_trim, slope_trim : none on chips without trims
     kappa : gain of each coupler
     k : the grid is 2^-k
     """
@@ -105,7 +106,16 @@ class Analog:
     kappa: list[float]
     alpha: list[float]
     delta: list[float]
+    alpha_0: list[float]
+    delta_0: list[float]
+    offset_trim: list[Dac]
+    slope_trim: list[Dac]
     k: int
+
+    def trim(self, i: int, offset_code: int, slope_code: int) -> None:
+        """Trims of cell i take codes."""
+        self.delta[i] = self.delta_0[i] + self.offset_trim[i].output(offset_code)
+        self.alpha[i] = self.alpha_0[i] * (1.0 + self.slope_trim[i].output(slope_code))
 
     def coupling_field(self, e: int, target: int, code: int) -> int:
         """What coupler e adds to the field of its cell for a spin of +1, on the grid."""
@@ -161,13 +171,39 @@ def build_analog(config: ChipConfig, graph: Graph) -> Analog:
     kappa = [spread(common[e], config.coupling.gain_sigma, noise.COUPLER_GAIN, e, 0) for e in couplers]
     alpha = [spread(1.0, cell.slope_sigma, noise.PBIT, i, 0) for i in cells]
     delta = [spread(0.0, cell.offset_sigma_kt, noise.PBIT, i, 1) for i in cells]
+    offset_trim, slope_trim = trims(config, graph.cells)
+    slope_most = [abs(alpha[i]) * (1.0 + slope_trim[i].bound) if slope_trim else abs(alpha[i]) for i in cells]
+    offset_most = [abs(delta[i]) + offset_trim[i].bound if offset_trim else abs(delta[i]) for i in cells]
     bounds = []
     for i in cells:
-        bound = abs(alpha[i]) * (bias[i].bound + abs(delta[i]))
+        bound = slope_most[i] * (bias[i].bound + offset_most[i])
         for e in range(graph.row[i], graph.row[i + 1]):
-            bound = bound + abs(alpha[i]) * (abs(kappa[e]) * coupling[e].bound)
+            bound = bound + slope_most[i] * (abs(kappa[e]) * coupling[e].bound)
         bounds.append(bound)
-    return Analog(coupling, bias, temperature, kappa, alpha, delta, choose_grid(bounds, graph.cells))
+    k = choose_grid(bounds, graph.cells)
+    analog = Analog(coupling, bias, temperature, kappa, alpha, delta, list(alpha), list(delta), offset_trim, slope_trim, k)
+    for i in cells if offset_trim else ():
+        analog.trim(i, 0, 0)
+    return analog
+
+
+def trims(config: ChipConfig, cells: int) -> tuple[list[Dac], list[Dac]]:
+    """Converters of offset trims and of slope trims."""
+    trim = config.trim
+    if not trim.bits:
+        return [], []
+    kinds = (noise.TRIM_OFFSETS, trim.offset_full_scale_kt), (noise.TRIM_SLOPES, trim.slope_full_scale)
+    made = []
+    for stream, full_scale in kinds:
+        dac = DacConfig(
+            bits=trim.bits,
+            thermometer_bits=0,
+            full_scale=full_scale,
+            element_sigma=trim.element_sigma,
+            gain_sigma=trim.gain_sigma,
+        )
+        made.append([Dac(dac, True, config.seeds.die, stream, i) for i in range(cells)])
+    return made[0], made[1]
 
 
 def flip_threshold(c: np.float32, field: int) -> int:

@@ -79,20 +79,22 @@ class Author(EngineAuthor):
         rng = self.rng
         match rng.randrange(5):
             case 0:
-                self.list.write("IRQ.PENDING", rng.randrange(64))
+                self.list.write("IRQ.PENDING", rng.randrange(128))
             case 1:
-                mask = rng.randint(1, 63)
-                self.list.rmw("IRQ.PENDING", rng.randrange(64) & mask, mask)
+                mask = rng.randint(1, 127)
+                self.list.rmw("IRQ.PENDING", rng.randrange(128) & mask, mask)
             case 2:
-                self.list.write("IRQ.ENABLE", rng.choice((63, 63, rng.randrange(64))))
+                self.list.write("IRQ.ENABLE", rng.choice((127, 127, rng.randrange(128))))
             case 3:
-                self.list.write("IRQ.TEST", rng.choice((1 << rng.randrange(6), rng.randrange(64))))
+                self.list.write("IRQ.TEST", rng.choice((1 << rng.randrange(7), rng.randrange(128))))
             case _:
                 self.list.write("SYS.ERROR", rng.randrange(32))
 
     def write_other(self) -> None:
         rng = self.rng
-        if rng.random() < 0.3:
+        if rng.random() < 0.4:
+            self.write_calibration()
+        elif rng.random() < 0.3:
             self.write_converter()
         elif rng.random() < 0.5:
             most = 2**self.capabilities.temp_bits - 1
@@ -101,6 +103,19 @@ class Author(EngineAuthor):
             self.list.rmw("SYS.SCRATCH", rng.getrandbits(32), 0xFFFFFFFF)
         else:
             self.list.write("SYS.SCRATCH", rng.getrandbits(32))
+
+    def write_calibration(self) -> None:
+        """Trims, memory that is kept, stamp and age limit."""
+        rng = self.rng
+        match rng.randrange(6):
+            case 0:
+                self.list.write("CAL.CTRL", rng.randrange(2))
+            case 1:
+                self.list.write("CAL.LIMIT", rng.choice((0, 1, rng.randint(1, 1000), rng.getrandbits(32))))
+            case 2:
+                self.write_some("NVM")
+            case _:
+                self.write_some(rng.choice(("TRIM_OFFSET", "TRIM_SLOPE")))
 
     def write_converter(self) -> None:
         """Registers of converters that the chip does not have."""
@@ -161,7 +176,7 @@ class Author(EngineAuthor):
             self.reset()
             self.write_planes()
             self.list.write("CORR.CTRL", 1)
-            self.list.write("IRQ.ENABLE", 63)
+            self.list.write("IRQ.ENABLE", 127)
             self.set_up_engines()
         else:
             self.list.write("SEQ.CTRL", 2)
@@ -204,6 +219,9 @@ class Author(EngineAuthor):
             self.fill_window("CLAMP_VALUE")
         if self.rng.random() < 0.5:
             self.fill_window("PLANE_TEMP")
+        if self.rng.random() < 0.5:
+            self.fill_window("TRIM_OFFSET")
+            self.fill_window("TRIM_SLOPE")
         self.write_program()
         for index in range((self.capabilities.planes + 31) // 32):
             self.list.write("CORR.DATA_PLANES", self.plane_word(index), index)
@@ -212,7 +230,9 @@ class Author(EngineAuthor):
         self.list.write("CORR.CTRL", self.rng.choice((0, 1, 1, 1)))
         self.list.write("CORR.PERIOD", self.rng.choice(PERIODS))
         self.list.write("CORR.ALPHA_DATA", self.rng.choice((65536, self.rng.randint(1, 65536))))
-        self.list.write("IRQ.ENABLE", self.rng.choice((63, 63, self.rng.randrange(64))))
+        self.list.write("IRQ.ENABLE", self.rng.choice((127, 127, self.rng.randrange(128))))
+        if self.rng.random() < 0.5:
+            self.list.write("CAL.LIMIT", self.rng.randint(1, 1000))
         self.set_up_engines()
         self.cut(1.0)
         self.list.write("SEQ.CTRL", 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from tsu_contract.capabilities import Capabilities
 from tsu_emu.config import ChipConfig
 
@@ -14,12 +17,22 @@ WITHOUT_CONVERTERS = (
 """Capabilities that are 0 on a chip without converters."""
 
 
+def serial_of(config: ChipConfig) -> str:
+    """16 hexadecimal digits: the chip's name, from its configuration and die seed."""
+    data = config.model_dump(mode="json", by_alias=True)
+    for key in ("description", "provenance"):
+        del data[key]
+    del data["seeds"]["run"]
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
 def capabilities_of(config: ChipConfig, graph: Graph) -> Capabilities:
     """The CAP block of a chip."""
 
     def lsb(full_scale: float, codes: int) -> int:
         return round(full_scale / codes * 2**28)
 
+    trim, serial = config.trim, serial_of(config)
     coupling, bias, temperature, timing = config.coupling.dac, config.bias.dac, config.temperature.dac, config.timing
     return Capabilities(
         cell_kind=1,
@@ -52,5 +65,11 @@ def capabilities_of(config: ChipConfig, graph: Graph) -> Capabilities:
         swap_cycles=timing.swap,
         hostmem_words=config.learning.hostmem_words,
         table_entries=config.sequencer.table_entries,
+        trim_bits=trim.bits,
+        trim_offset_lsb=lsb(trim.offset_full_scale_kt, 2 ** (trim.bits - 1)) if trim.bits else 0,
+        trim_slope_lsb=lsb(trim.slope_full_scale, 2 ** (trim.bits - 1)) if trim.bits else 0,
+        nvm_words=config.nvm.words,
+        serial_low=int(serial[8:16], 16),
+        serial_high=int(serial[:8], 16),
         **dict.fromkeys(WITHOUT_CONVERTERS, 0),
     )

@@ -147,6 +147,7 @@ def random_config(rng: random.Random) -> dict[str, Any]:
             "dead": _dead(rng),
         },
         "energy": _energy(rng, hz),
+        "nvm": {"words": rng.choice((0, rng.randint(1, 9)))},
         "thermal": {"ambient_k": rng.choice((300.0, rng.uniform(200, 450)))},
         "slow": {"epoch_cycles": rng.choice((1 << 10, 1 << 17))},
         "temperature": {"dac": _dac(rng, 8, fine)},
@@ -158,6 +159,14 @@ def random_config(rng: random.Random) -> dict[str, Any]:
         "timing": _timing(rng),
     }
     config["cell"]["noise"] = {"kind": "ideal", "generator": "aes" if config["seeds"]["run"] % 4 == 0 else "threefry"}
+    if rng.random() < 0.6:
+        config["trim"] = {
+            "bits": rng.randint(4, 12),
+            "offset_full_scale_kt": rng.uniform(0.001, 0.004) if fine else rng.choice((1.0, rng.uniform(0.01, 4.0))),
+            "slope_full_scale": rng.choice((0.25, rng.uniform(0.001, 0.5))),
+            "element_sigma": _sigma(rng, 0.2),
+            "gain_sigma": _sigma(rng, 0.2),
+        }
     widest = max(config[name]["dac"]["bits"] for name in ("coupling", "bias"))
     config["learning"] = {
         "bits": rng.choice((0, widest, 16, 16, *(rng.randint(widest, 16) for _ in range(4)))),

@@ -38,7 +38,7 @@ NO_WEIGHTS = Weights(2**32 - 1, 0)
 
 @dataclass(frozen=True)
 class Taken:
-    """What a sweep takes at its start and keeps to its end; `soft` in units of the grid."""
+    """What a sweep takes at its start and keeps to its end; `soft` : codes."""
 
     planes: list[int]
     order: int
@@ -80,6 +80,9 @@ class Fabric:
         self.clamp_mask = [0] * words
         self.clamp_value = [0] * words
         self.soft = [0] * (self.planes * graph.cells)
+        self.offset_trims = [0] * (graph.cells if config.trim.bits else 0)
+        self.slope_trims = list(self.offset_trims)
+        self.nvm = [0] * config.nvm.words
         self.spin_window = [0] * words
         self.enable = self.every_plane()
         self.tdac = 64
@@ -116,6 +119,17 @@ class Fabric:
                 self.bias_field[i] = self.analog.bias_field(i, code)
         self.coupling, self.bias = coupling, bias
         self.version = self.version + 1 & 0xFFFFFFFF
+        self._disturb(now)
+
+    def write_trims(self, offsets: list[int], slopes: list[int], now: int) -> None:
+        """New trim codes: slopes and offsets of cells follow at once."""
+        for i, codes in enumerate(zip(offsets, slopes, strict=True)):
+            if codes != (self.offset_trims[i], self.slope_trims[i]):
+                self.analog.trim(i, *codes)
+                self.bias_field[i] = self.analog.bias_field(i, self.bias[i])
+                for e in range(self.graph.row[i], self.graph.row[i + 1]):
+                    self.coupling_field[e] = self.analog.coupling_field(e, i, self.coupling[e])
+        self.offset_trims[:], self.slope_trims[:] = offsets, slopes
         self._disturb(now)
 
     def weights(self) -> Weights:
@@ -156,7 +170,7 @@ class Fabric:
         for p in planes:
             for i in clamped[p]:
                 self.spins[p][i] = self.stuck.get(i, 1 if self._clamp_bit(self.clamp_value, p, i) else -1)
-        self.taken = Taken(planes, self.scan, slope, clamped, {p: self.soft_fields(p) for p in planes})
+        self.taken = Taken(planes, self.scan, slope, clamped, {p: self.soft_codes(p) for p in planes})
         self.last_weights = self.weights()
         return len(planes)
 
@@ -189,19 +203,19 @@ class Fabric:
         """Field of a cell in units of the grid."""
         if cell in self.floating:
             return 0
-        total = self.bias_field[cell] + (self.taken.soft[plane][cell] if self.taken else 0)
+        total = self.bias_field[cell] + (self.soft_field(cell, self.taken.soft[plane][cell]) if self.taken else 0)
         for e in range(self.graph.row[cell], self.graph.row[cell + 1]):
             total += self.coupling_field[e] * self.spins[plane][self.graph.source[e]]
         return total
 
-    def soft_fields(self, plane: int) -> list[int]:
-        """What SOFT adds to the fields of a plane's cells, in units of the grid."""
+    def soft_codes(self, plane: int) -> list[int]:
+        """SOFT of a plane's cells."""
         cells = self.graph.cells
-        codes = self.soft[plane * cells : (plane + 1) * cells]
-        return [self.soft_field(i, code) for i, code in enumerate(codes)] if any(codes) else codes
+        return self.soft[plane * cells : (plane + 1) * cells]
 
     def soft_field(self, cell: int, code: int) -> int:
-        return to_grid(self.analog.alpha[cell] * (code * (self.bias_lsb * 2.0**-28)), self.analog.k)
+        """What a code of SOFT adds to a cell's field, in units of the grid."""
+        return code and to_grid(self.analog.alpha[cell] * (code * (self.bias_lsb * 2.0**-28)), self.analog.k)
 
     @property
     def sweep_under_way(self) -> Taken:

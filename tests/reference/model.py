@@ -92,16 +92,15 @@ class ReferenceChip:
     def advance(self, until: int) -> None:
         """Let every cycle after the present one happen, up to and including `until`."""
         while self.now < until:
-            if self.nothing_due():
-                self.now = until
-                return
-            self.now += 1
+            stale = self.sequencer.calibration.due
+            self.now = (until if stale is None else min(until, max(stale, self.now + 1))) if self.nothing_due() else self.now + 1
             self.fabric.settle(self.now)
             self.sequencer.run_edges(self.now)
+            self.sequencer.calibration.look(self.now)
             self._bus()
 
     def nothing_due(self) -> bool:
-        """Nothing will ever happen until the host does something."""
+        """Nothing will ever happen until the host does something, but that the calibration grows stale."""
         return self.fabric.settled and self.sequencer.edge is None and not self.posted
 
     def _bus(self) -> None:

@@ -206,8 +206,8 @@ def soft_fields_without_slopes(patch: Patch) -> None:
 
 
 def soft_fields_of_the_first_plane_everywhere(patch: Patch) -> None:
-    fields = Fabric.soft_fields
-    patch.setattr(Fabric, "soft_fields", lambda self, plane: fields(self, 0))
+    codes = Fabric.soft_codes
+    patch.setattr(Fabric, "soft_codes", lambda self, plane: codes(self, 0))
 
 
 def soft_fields_act_at_once(patch: Patch) -> None:
@@ -217,7 +217,8 @@ def soft_fields_act_at_once(patch: Patch) -> None:
         taken = field(self, plane, cell)
         if self.taken is None or cell in self.floating:
             return taken
-        return taken - self.taken.soft[plane][cell] + self.soft_field(cell, self.soft[plane * self.graph.cells + cell])
+        now = self.soft[plane * self.graph.cells + cell]
+        return taken - self.soft_field(cell, self.taken.soft[plane][cell]) + self.soft_field(cell, now)
 
     patch.setattr(Fabric, "field", live)
 

@@ -16,6 +16,7 @@ READ_OFTEN = (
     "MON.ENERGY_READ", "MON.ENERGY_WRITE", "MON.ENERGY_ADC", "MON.ENERGY_STANDBY", "TEMP.SENSOR", "ADC.MUX", "ADC.ELEMENT",
     "ADC.PERIOD", "ADC.MODE", "ADC.CLIPPED", "MON.ENERGY_LEARN", "LEARN.UPDATES", "LEARN.VERSION", "LEARN.SPIN_VERSION",
     "LEARN.SATURATED", "LEARN.CHANGED", "LEARN.CLIPPED", "DMA.TAIL", "DMA.UNDERRUNS", "TEMPERING.SWAPS", "TEMP.STEP",
+    "CAL.STATUS", "CAL.AGE",
 )  # fmt: skip
 
 ENGINES = ("CORR.", "LEARN.", "DMA.", "TEMPERING.", "TEMP.")
@@ -41,12 +42,18 @@ def read_out(capabilities: Capabilities, idle_gap: int) -> OperationList:
     _read_whole(out, capabilities, "SPIN")
     out.wait("FABRIC.STATUS", 1, 1, 10_000)
     if idle_gap:
+        out.write("IRQ.ENABLE", 127)
+        if idle_gap % 2:
+            out.write("CAL.LIMIT", idle_gap >> 17)
         out.delay(idle_gap)
         for name in ("SYS.CYCLE", "MON.ENERGY", "MON.ENERGY_STANDBY"):
             out.read(name, high=True)
             out.read(name)
             out.read(name, high=True)
-        out.read("TEMP.SENSOR")
+        for name in ("TEMP.SENSOR", "CAL.STATUS", "IRQ.PENDING"):
+            out.read(name)
+        out.write("CAL.CTRL", 1)
+        out.read("CAL.STATUS")
         out.delay_until(idle_gap + 1)
     out.read("SYS.CYCLE")
     return out

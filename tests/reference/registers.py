@@ -50,7 +50,8 @@ class Registers:
         self.scratch = 0
         engines = sequencer.engines
         self.converter = Block("ADC.")
-        blocks = (engines.learning, engines.ring, engines.tempering, engines.schedule, self.converter)
+        self.calibration = sequencer.calibration
+        blocks = (engines.learning, engines.ring, engines.tempering, engines.schedule, self.converter, self.calibration)
         self.blocks: dict[str, Block] = {name: block for block in blocks for name in block.held}
         self.high: dict[str, int] = {}
 
@@ -83,6 +84,8 @@ class Registers:
                 return self.interrupts.error
             case "SYS.CYCLE":
                 return now
+            case "CAL.AGE":
+                return now - self.calibration.stamped_at
             case "SYS.BOOT":
                 return BOOT_READY
             case "SYS.SCRATCH":
@@ -230,6 +233,9 @@ class Windows:
             "CORR_MEAN": lambda: correlator.mean_window,
             "PLANE_TEMP": lambda: fabric.plane_temp,
             "SOFT": lambda: fabric.soft,
+            "TRIM_OFFSET": lambda: fabric.offset_trims,
+            "TRIM_SLOPE": lambda: fabric.slope_trims,
+            "NVM": lambda: fabric.nvm,
             "TEMP_TABLE": lambda: engines.schedule.table,
             "LEARN_PAIR": lambda: engines.learning.pair.accumulators,
             "LEARN_BIAS": lambda: engines.learning.bias.accumulators,
@@ -271,7 +277,11 @@ class Windows:
         elements = [int(v) for v in np.frombuffer(bytes(content), window.dtype)[: len(held)]]
         if window.name in ("CLAMP_MASK", "CLAMP_VALUE"):
             elements = self._existing_cells(elements)
-        if window.name in ("COUPLING", "BIAS"):
+        if window.name in ("TRIM_OFFSET", "TRIM_SLOPE"):
+            fabric.ledger.writes += min(len(data), 2 * len(held) - first) // 2
+            offset, slope = (elements, fabric.slope_trims) if window.name == "TRIM_OFFSET" else (fabric.offset_trims, elements)
+            fabric.write_trims(offset, slope, now)
+        elif window.name in ("COUPLING", "BIAS"):
             fabric.ledger.writes += min(len(data), 2 * len(held) - first) // 2
             coupling, bias = (elements, fabric.bias) if window.name == "COUPLING" else (fabric.coupling, elements)
             fabric.write_codes(coupling, bias, now)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tsu_contract.program import Opcode
 from tsu_emu.config import ChipConfig
 
+from .calibration import Calibration
 from .fabric import Correlator, Fabric
 from .instructions import Activity, Fault, Legality, State
 from .interrupts import Interrupts
@@ -41,6 +42,7 @@ class Sequencer:
         self.correlator = correlator
         self.interrupts = interrupts
         self.engines = engines
+        self.calibration = Calibration(interrupts)
         self.legal = Legality(config)
         self.program = [0] * config.sequencer.program_words
         self._initial()

@@ -12,6 +12,7 @@ import pytest
 from tsu_emu.config import ChipConfig
 
 from . import (
+    mutations_calibration,
     mutations_core,
     mutations_die,
     mutations_learning,
@@ -36,6 +37,7 @@ def mutations_of(module: ModuleType) -> list[Mutation]:
 
 MODULES = (
     mutations_core, mutations_ledger, mutations_die, mutations_learning, mutations_versions, mutations_ring, mutations_tempering,
+    mutations_calibration,
 )  # fmt: skip
 MUTATIONS = [mutation for module in MODULES for mutation in mutations_of(module)]
 

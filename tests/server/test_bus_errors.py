@@ -114,7 +114,7 @@ CASES: dict[str, Case] = {
     # UNMAPPED
     "gap between registers": Case((Op.READ, 0x20, 0, 0, 0), Code.UNMAPPED, None, "0x00000020"),
     "write to a gap": Case((Op.WRITE, 0x42C, 1, 0, 0), Code.UNMAPPED, None, "0x0000042c"),
-    "behind the last capability": Case((Op.READ, 0x1A4, 0, 0, 0), Code.UNMAPPED, None, "0x000001a4"),
+    "behind the last capability": Case((Op.READ, 0x1BC, 0, 0, 0), Code.UNMAPPED, None, "0x000001bc"),
     "behind the schedule": Case((Op.READ, 0x428, 0, 0, 0), Code.UNMAPPED, None, "0x00000428"),
     "behind the converters' registers": Case((Op.WRITE, 0x714, 0, 0, 0), Code.UNMAPPED, None, "0x00000714"),
     "behind the energy counters": Case((Op.READ, 0x840, 0, 0, 0), Code.UNMAPPED, None, "0x00000840"),
@@ -122,7 +122,7 @@ CASES: dict[str, Case] = {
     "wait on a gap": Case((Op.WAIT, 0xFFFC, 1, 1, 1), Code.UNMAPPED, None, "0x0000fffc"),
     "between registers and windows": Case((Op.READ, 0x10000, 0, 0, 0), Code.UNMAPPED, None, "0x00010000"),
     "burst between registers and windows": Case((Op.BLKRD, 0x03FFFFFC, 0, 0, 2), Code.UNMAPPED, None, "0x03fffffc"),
-    "behind the last window": Case((Op.READ, 0x70000000, 0, 0, 0), Code.UNMAPPED, None, "0x70000000"),
+    "behind the last window": Case((Op.READ, 0x7C000000, 0, 0, 0), Code.UNMAPPED, None, "0x7c000000"),
     "states of a chip of p-bits": Case(read("STATE"), Code.UNMAPPED, "STATE", "0x38000000"),
     "values of a chip of p-bits": Case(block_read("VALUE", 1), Code.UNMAPPED, "VALUE", "0x3c000000"),
     "pins of a chip of p-bits": Case(write("PIN", 1), Code.UNMAPPED, "PIN", "0x40000000"),
@@ -343,7 +343,7 @@ def test_many_small_delays_that_together_pass_all_time_are_refused() -> None:
 def test_chip_near_the_end_of_time_still_answers_and_refuses_more_of_it() -> None:
     client = Client(small_server())
     client.done((Op.DELAY_UNTIL, 0, 0, 0, TIME_MAX - (1 << 50)))
-    assert client.value("SYS.ID") == 0x75500102
+    assert client.value("SYS.ID") == 0x75500103
     reply = client.operate(delay(1))
     assert reply.failure is not None
     assert reply.failure.code is Code.OUT_OF_RANGE

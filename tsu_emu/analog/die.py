@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_emu.analog.dac import DacBank, at, make_bank, output_bound, outputs
+from tsu_emu.analog.dac import DacBank, at, make_bank, output, output_bound, outputs
 from tsu_emu.analog.network import gains, opposites
 from tsu_emu.analog.process import deviates
-from tsu_emu.config import ChipConfig, Pdit
+from tsu_emu.config import ChipConfig, Dac, Pdit
 from tsu_emu.jit import kernel
 from tsu_emu.noise.normal import normals
 from tsu_emu.noise.streams import Stream
@@ -32,6 +32,8 @@ class Die(NamedTuple):
     coupling, bias, temperature : DacBank
     kappa : (couplers or 1,) float64, gain of each directed coupler
     alpha : (cells or 1,) float64, slope of each cell; delta : (cells, or states, or 1,) float64, offset, kT at T = 1
+    offset_trim, slope_trim : DacBank; offset0, slope0 : without trims; alpha and delta follow trims, see `take_trims`
+    slope_most, offset_most : (cells, or states, or 1,) float64, largest magnitudes that trims can give
     scale : float64, 2^k: fields are integers in units of 2^-k kT
     headroom : float64, 1, or HEADROOM on chips whose parameters move; rail_kt : float64, room for drift of the offset
     """
@@ -42,6 +44,12 @@ class Die(NamedTuple):
     kappa: NDArray[np.float64]
     alpha: NDArray[np.float64]
     delta: NDArray[np.float64]
+    offset_trim: DacBank
+    slope_trim: DacBank
+    offset0: NDArray[np.float64]
+    slope0: NDArray[np.float64]
+    offset_most: NDArray[np.float64]
+    slope_most: NDArray[np.float64]
     scale: float
     headroom: float
     rail_kt: float
@@ -72,15 +80,38 @@ def _kappa(config: ChipConfig, topology: Topology) -> NDArray[np.float64]:
 
 @kernel
 def _bound(row, coupling, bias, kappa, alpha, delta, coupling_scale, bias_scale, headroom, rail):  # type: ignore[no-untyped-def]
-    """R: the largest field that any codes and spins can give, kT."""
+    """R: the largest field that any codes and spins can give, kT; alpha, delta : largest magnitudes of slopes and offsets."""
     largest = 0.0
     for i in range(row.size - 1):
-        slope = abs(at(alpha, i))
-        total = slope * (output_bound(bias, i, bias_scale) + abs(at(delta, i)) + rail)
+        slope = at(alpha, i)
+        total = slope * (output_bound(bias, i, bias_scale) + at(delta, i) + rail)
         for e in range(row[i], row[i + 1]):
             total = total + slope * (abs(at(kappa, e)) * output_bound(coupling, e, coupling_scale))
         largest = max(largest, headroom * total)
     return largest
+
+
+def _trims(
+    config: ChipConfig, cells: int, slope: NDArray[np.float64], offset: NDArray[np.float64]
+) -> tuple[tuple[DacBank, NDArray[np.float64]], tuple[DacBank, NDArray[np.float64]]]:
+    """Converters of offset and slope trims, and the largest magnitudes of offsets and slopes that they allow.
+
+    slope, offset : magnitudes without trims
+    """
+    t = config.trim
+    scales, bits = (t.offset_full_scale_kt, t.slope_full_scale), t.bits or 4
+    dacs = [
+        Dac(bits=bits, thermometer_bits=0, full_scale=s, element_sigma=t.element_sigma, gain_sigma=t.gain_sigma) for s in scales
+    ]
+    streams = Stream.TRIM_OFFSET, Stream.TRIM_SLOPE
+    banks = [
+        make_bank(dac, True, cells if t.bits else 1, config.seeds.die, stream) for dac, stream in zip(dacs, streams, strict=True)
+    ]
+    if not t.bits:
+        return (banks[0], offset), (banks[1], slope)
+    reach = [np.abs(bank.gain) * scale for bank, scale in zip(banks, scales, strict=True)]
+    ones = np.ones(cells)
+    return (banks[0], ones * (offset + reach[0])), (banks[1], ones * (slope * (1.0 + reach[1])))
 
 
 def make_die(config: ChipConfig, topology: Topology, moving: bool, terms: int = 1) -> Die:
@@ -97,14 +128,29 @@ def make_die(config: ChipConfig, topology: Topology, moving: bool, terms: int = 
     kappa = _kappa(config, topology)
     alpha = 1.0 + _spread(config, getattr(cell, "slope_sigma", 0.0), Stream.PBIT, 0, place, FIELD_SLOPE)
     delta = _spread(config, cell.offset_sigma_kt, Stream.PBIT, 1, places, FIELD_OFFSET)
+    (offset_trim, offset_most), (slope_trim, slope_most) = _trims(config, cells, np.abs(alpha), np.abs(delta))
+    if config.trim.bits:
+        alpha, delta = np.broadcast_to(alpha, cells).copy(), np.broadcast_to(delta, cells).copy()
     headroom, rail = (HEADROOM, DRIFT_RAIL_KT) if moving else (1.0, 0.0)
     k = GRID_BITS_MAX
     if terms == 1:
         scales = config.coupling.dac.full_scale, config.bias.dac.full_scale
-        bound = _bound(topology.row, coupling, bias, kappa, alpha, delta, *scales, headroom, rail)
+        bound = _bound(topology.row, coupling, bias, kappa, slope_most, offset_most, *scales, headroom, rail)
         while bound * 2.0**k > (1 << 24) - cells - 1:
             k -= 1
-    return Die(coupling, bias, temperature, kappa, alpha, delta, 2.0**k, headroom, rail)
+    return Die(
+        coupling, bias, temperature, kappa, alpha, delta, offset_trim, slope_trim, delta.copy(), alpha.copy(),
+        offset_most, slope_most, 2.0**k, headroom, rail,
+    )  # fmt: skip
+
+
+@kernel
+def take_trims(die, offsets, slopes, first):  # type: ignore[no-untyped-def]
+    """Cells first .. first + n - 1 take trim codes (n,) int16: die.delta and die.alpha follow."""
+    for k in range(offsets.size):
+        i = first + k
+        die.delta[i] = die.offset0[i] + output(die.offset_trim, i, offsets[k])
+        die.alpha[i] = die.slope0[i] * (1.0 + output(die.slope_trim, i, slopes[k]))
 
 
 @kernel
@@ -158,8 +204,8 @@ def rails(die, scales, row, couplings, biases):  # type: ignore[no-untyped-def]
     scales : full scales of couplings and biases, kT
     """
     for i in range(row.size - 1):
-        slope = abs(at(die.alpha, i))
-        biases[i] = die.headroom * (slope * (output_bound(die.bias, i, scales[1]) + abs(at(die.delta, i)) + die.rail_kt))
+        slope = at(die.slope_most, i)
+        biases[i] = die.headroom * (slope * (output_bound(die.bias, i, scales[1]) + at(die.offset_most, i) + die.rail_kt))
         for e in range(row[i], row[i + 1]):
             couplings[e] = die.headroom * (slope * (abs(at(die.kappa, e)) * output_bound(die.coupling, e, scales[0])))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from tsu_contract import capabilities as C
 from tsu_contract.capabilities import LSB_SCALE, RANGE_SCALE, Capabilities
 from tsu_contract.registers import WINDOWS
@@ -50,6 +53,7 @@ def capabilities_of(config: ChipConfig, topology: Topology) -> Capabilities:
     fixed = [round(lsb_of(dac, signed) / LSB_SCALE) for dac, signed in ((coupling, True), (bias, True), (temp, False))]
     ranges = [round(DAC_HEADROOM * dac.full_scale / RANGE_SCALE) if adc.count else 0 for dac in (coupling, bias, temp)]
     kind, states, terms = kind_of(config)
+    trim, serial = config.trim, serial_of(config)
     return Capabilities(
         cell_kind=kind,
         cells=len(topology.order),
@@ -92,7 +96,21 @@ def capabilities_of(config: ChipConfig, topology: Topology) -> Capabilities:
         swap_cycles=timing.swap,
         hostmem_words=config.learning.hostmem_words,
         table_entries=config.sequencer.table_entries,
+        trim_bits=trim.bits,
+        trim_offset_lsb=round(trim.offset_full_scale_kt / (1 << trim.bits - 1) / LSB_SCALE) if trim.bits else 0,
+        trim_slope_lsb=round(trim.slope_full_scale / (1 << trim.bits - 1) / LSB_SCALE) if trim.bits else 0,
+        nvm_words=config.nvm.words,
+        serial_low=serial & 0xFFFFFFFF,
+        serial_high=serial >> 32,
     )
+
+
+def serial_of(config: ChipConfig) -> int:
+    """64 bits that name the die: the first of SHA-256 over the configuration without description, provenance and run seed, as
+    JSON with sorted keys and no white space."""
+    data = config.model_dump(mode="json", by_alias=True, exclude={"description": True, "provenance": True, "seeds": {"run"}})
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def check_windows(cap: Capabilities) -> None:

@@ -188,9 +188,9 @@ class Chip:
         for _, cell, where, _ in faults[faults[:, 0] == S.STUCK_CELL]:
             dead[cell] = where + 1
         plant.dead_mask[:], plant.dead_value[:], plant.floating[:] = masks_of(dead)
-        place_soft(plant.soft, self.state.soft, plant.die.alpha, plant.floating, plant.soft_step, plant.die.scale)
         self.parameters.set_faults()
         self.parameters.remade()
+        place_soft(plant.soft, self.state.soft, plant.die.alpha, plant.floating, plant.soft_step, plant.die.scale)
 
     def restore(self, saved: dict[str, NDArray[Any]]) -> None:
         """Take a state that `state.save` gave of a chip of the same configuration and seeds; what hangs on it follows.

@@ -20,6 +20,15 @@ class Codes:
         """Codes first .. first + count - 1 of a bank are new at NOW; writes : that cost energy."""
         self._state.core["counts"][0, S.WRITES] += writes
         self._parameters.written(bank, first, count)
+        self._settle()
+
+    def trimmed(self, first: int, count: int) -> None:
+        """Trim codes of cells first .. first + count - 1 are new at NOW."""
+        self._state.core["counts"][0, S.WRITES] += count
+        self._parameters.trimmed(first, count)
+        self._settle()
+
+    def _settle(self) -> None:
         settled_at = int(self._state.time[S.NOW] + self._plant.timing["settle"][0])
         self._state.time[S.SETTLED_AT] = settled_at
         self._state.events[S.EVENT_SETTLED] = settled_at

@@ -26,6 +26,7 @@ from tsu_emu.analog.sweep import CELL_WORK, update_phases
 from tsu_emu.chip.schedule import step_schedule
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
+from tsu_emu.digital.calibration import grown_stale
 from tsu_emu.digital.correlator import accumulate, latch
 from tsu_emu.digital.crc import crc32
 from tsu_emu.digital.regfile import RegisterRules, peek_word
@@ -39,7 +40,9 @@ NOW, EPOCH, STALE, EVALUATED_AT, OWED, OWED_FIRST, TAKEN_TDAC = (
 )  # fmt: skip
 ACTIVITY, COLOUR, STOP_ASKED, COLOUR_PHASE, SWEEP_START = S.ACTIVITY, S.COLOUR, S.STOP_ASKED, S.COLOUR_PHASE, S.SWEEP_START
 ENABLED, EVENT_SEQUENCER, UPDATES, READS = S.ENABLED, S.EVENT_SEQUENCER, S.UPDATES, S.READS
-NEVER, EVENT_SETTLED, EVENT_FIRMWARE, EVENT_SLOTS = S.NEVER, S.EVENT_SETTLED, S.EVENT_FIRMWARE, S.EVENT_SLOTS
+NEVER, EVENT_SETTLED, EVENT_FIRMWARE, EVENT_STALE, EVENT_SLOTS = (
+    S.NEVER, S.EVENT_SETTLED, S.EVENT_FIRMWARE, S.EVENT_STALE, S.EVENT_SLOTS,
+)  # fmt: skip
 FABRIC_STATUS, SETTLED, TDAC = W.FABRIC_STATUS, W.SETTLED, W.TDAC
 SCAN, SCAN_PALINDROMIC, SCAN_RANDOM = S.SCAN, W.SCAN_PALINDROMIC, W.SCAN_RANDOM
 NOTHING, DO_SWEEP_START, DO_COLOUR, DO_CORRELATE, DO_STROBE, DO_LATCH = (
@@ -236,6 +239,7 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
     c, timing, phase = s.core[0], p.timing[0], p.topology.phase
     bank = (s.spins, s.clamp_mask, s.clamp_value, s.enabled, s.slope)
     # Phases first .. last - 1 are owed, all with the inputs that a sweep took at TDAC code `taken`: kernels do many in one go.
+    # Before the first sweep of a call `taken` is -1: what is owed then is of a sweep whose inputs the host may have changed.
     first, last, taken = np.int64(0), np.int64(0), np.int64(-1)
     while True:
         slot = next_event(c)
@@ -258,10 +262,16 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
             c.events[slot] = NEVER
             c.registers[FABRIC_STATUS] |= U(SETTLED)
             continue
+        if slot == EVENT_STALE:
+            grown_stale(c)
+            continue
         if p.general and _parameters_due(c, p.epoch_cycles):
             if last > first:
                 _update(p, s, c, bank, first, last)
             return AT_PARAMETERS, NOTHING
+        if last > first and taken < 0 and c.sequencer[ACTIVITY] == SWEEP_START:
+            _update(p, s, c, bank, first, last)
+            first = last
         action, k, tick = edge(c, s.program, s.enabled, timing, p.temp_code_max, p.loop_depth, phase.size - 1)
         if action == NOTHING:
             continue

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from tsu_emu import state as S
 from tsu_emu.analog.dac import lsb_of, output, outputs, outputs_changed
-from tsu_emu.analog.die import place_biases, place_couplings, silence
+from tsu_emu.analog.die import place_biases, place_couplings, silence, take_trims
 from tsu_emu.analog.network import apply, make_network
+from tsu_emu.analog.pbit import place_soft
 from tsu_emu.analog.slow import SETTLED_AFTER, kick, output_at, outputs_now
 from tsu_emu.analog.stuck import StuckBits, as_stuck, draw_stuck_bits
 from tsu_emu.chip.arrays import Array
@@ -120,8 +121,24 @@ class Parameters:
         if f.floating.any():
             silence(self._topology.row, f.floating, f.doubled, f.bias, f.base)
 
+    def trimmed(self, first: int, count: int) -> None:
+        """Trim codes of cells first .. first + count - 1 were written at NOW."""
+        stop, f = first + count, self._plant
+        take_trims(self._die, self._state.trim_offset[first:stop], self._state.trim_slope[first:stop], first)
+        self.slowly.forget()
+        if self._state.time[S.SOFT] & S.SOFT_ON:
+            place_soft(f.soft, self._state.soft, self._die.alpha, f.floating, f.soft_step, self._die.scale)
+        if self.general:
+            self._state.time[S.STALE], self._state.time[S.EVALUATED_AT] = 1, -1
+            return
+        low, high = self._topology.row[first], self._topology.row[stop]
+        self._place_at_once(COUPLING_BANK, self._effective[COUPLING_BANK][low:high], int(low))
+        self._place_at_once(BIAS_BANK, self._effective[BIAS_BANK][first:stop], first)
+
     def remade(self) -> None:
         """All codes, faults or the whole state may be others: what hangs on them is made anew."""
+        take_trims(self._die, self._state.trim_offset, self._state.trim_slope, 0)
+        self.slowly.forget()
         for bank, codes in enumerate(self._codes):
             effective = self._lines(bank, codes, 0)
             self._effective[bank][:] = effective

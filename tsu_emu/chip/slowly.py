@@ -58,6 +58,10 @@ class SlowEffects:
         self._refreshed, self._level_errors = -1, (np.zeros(1), np.zeros(1))
         self._made: tuple[tuple[int, bytes, bytes], Slow] | None = None
 
+    def forget(self) -> None:
+        """The die's slopes and offsets are others."""
+        self._made = None
+
     def now(self) -> Slow:
         """What slow effects are as of the state's epoch; made anew when anything that they follow from is another."""
         core = self._state.core[0]

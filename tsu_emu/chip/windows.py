@@ -19,6 +19,7 @@ from tsu_emu.state import ChipState
 U = np.uint32
 Q = np.uint64
 DAC_BANKS = {"COUPLING": COUPLING_BANK, "BIAS": BIAS_BANK}
+TRIMS = ("TRIM_OFFSET", "TRIM_SLOPE")
 
 
 @kernel
@@ -83,6 +84,9 @@ class WindowPort:
             "LADDER": state.ladder,
             "SWAP_COUNT": state.swap_count.reshape(-1),
             "SOFT": state.soft_next.reshape(-1),
+            "TRIM_OFFSET": state.trim_offset,
+            "TRIM_SLOPE": state.trim_slope,
+            "NVM": state.nvm,
             "TOPO_ROW": topology.row.astype(np.uint32),
             "TOPO_SOURCE": topology.source,
             "TOPO_COLOUR": topology.colour,
@@ -122,5 +126,7 @@ class WindowPort:
         if name in DAC_BANKS:
             self._codes.written(DAC_BANKS[name], begin, len(values), len(values))
             self._codes.new_version()
+        elif name in TRIMS:
+            self._codes.trimmed(begin, len(values))
         elif name == "SOFT":
             self._state.time[S.SOFT] |= S.SOFT_WRITTEN

@@ -30,7 +30,7 @@ from tsu_emu.config.cells import (
     Pbit,
     Pdit,
 )
-from tsu_emu.config.devices import Bias, Coupling, Dac, Drift, Network, Storage, Temperature
+from tsu_emu.config.devices import Bias, Coupling, Dac, Drift, Network, Storage, Temperature, Trim
 from tsu_emu.config.fabric import CELLS_MAX, Bipartite, Dense, Edges, Fabric, Grid, Learning, Sequencer, Timing
 from tsu_emu.config.surroundings import Adc, Energy, Process, Slow, Supply, Thermal, Tone
 
@@ -62,6 +62,7 @@ __all__ = [
     "LfsrNoise",
     "Mixture",
     "Network",
+    "Nvm",
     "Pbit",
     "Pdit",
     "Process",
@@ -74,6 +75,7 @@ __all__ = [
     "Thermal",
     "Timing",
     "Tone",
+    "Trim",
     "leaves",
     "load",
     "parse",
@@ -107,6 +109,12 @@ class Clock(Table):
     hz: Annotated[int, Field(ge=1, lt=1 << 32)] = 100_000_000
 
 
+class Nvm(Table):
+    """Non-volatile memory for calibrations, in 32-bit words."""
+
+    words: Annotated[int, Field(ge=0, le=1 << 24)] = 0
+
+
 class ChipConfig(Table):
     """A complete chip."""
 
@@ -118,6 +126,8 @@ class ChipConfig(Table):
     coupling: Coupling = Coupling()
     bias: Bias = Bias()
     cell: Cell = Pbit()
+    trim: Trim = Trim()
+    nvm: Nvm = Nvm()
     temperature: Temperature = Temperature()
     process: Process = Process()
     network: Network = Network()
@@ -202,6 +212,8 @@ class ChipConfig(Table):
             raise ValueError('fabric.topology: mixture cells are loose; kind = "edges" without pairs expected')
         if isinstance(self.cell, Gaussian | Mixture | Langevin) and self.adc.count == 0:
             raise ValueError(f"adc.count 0: {self.cell.kind} cells are read through converters")
+        if self.trim.bits and not isinstance(self.cell, Pbit | AsynchronousPbit):
+            raise ValueError(f"trim.bits {self.trim.bits}: p-bits have trims; 0 expected for {self.cell.kind} cells")
         return self
 
 

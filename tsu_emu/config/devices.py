@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,21 @@ class Dac(Table):
         if self.glitch_lsb > 0 and self.settling_s == 0:
             raise ValueError("glitch_lsb needs a settling_s to decay with")
         return self
+
+
+class Trim(Table):
+    """Trims of p-bits: two small binary-weighted DACs for each cell, one adds to its offset, one to its slope.
+
+    bits : of both; 0: the chip has none
+    offset_full_scale_kt : change of the offset at full code, kT at T = 1; slope_full_scale : of the slope, relative
+    element_sigma, gain_sigma : mismatch as in Dac; from about .4 / 2^(bits / 2) on trims are not monotone
+    """
+
+    bits: Literal[0] | Bits = 0
+    offset_full_scale_kt: Annotated[float, Field(ge=2**-10, le=4)] = 1.0
+    slope_full_scale: Annotated[float, Field(ge=2**-10, le=0.5)] = 0.25
+    element_sigma: Annotated[float, Field(ge=0, le=0.2)] = 0.0
+    gain_sigma: Annotated[float, Field(ge=0, le=0.2)] = 0.0
 
 
 class Drift(Table):

@@ -12,6 +12,7 @@ from tsu_contract.registers import MAP_HASH_WORD, access_table
 from tsu_emu import state as S
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
+from tsu_emu.digital.calibration import calibrated
 from tsu_emu.digital.interrupts import raise_irq
 from tsu_emu.jit import inner, kernel
 
@@ -26,7 +27,9 @@ LEARN_CTRL, LEARN_CLEAR, LEARN_CLIPPED = W.LEARN_CTRL, W.LEARN_CLEAR, W.LEARN_CL
 DMA_CTRL, DMA_RESET, DMA_HEAD, DMA_TAIL, DMA_ENTRIES, DMA_UNDERRUNS, DMA_PLACE, ERROR, OVERRUN = (
     W.DMA_CTRL, W.DMA_RESET, W.DMA_HEAD, W.DMA_TAIL, W.DMA_ENTRIES, W.DMA_UNDERRUNS, W.DMA_PLACE, W.ERROR, W.ERROR_DMA_OVERRUN,
 )  # fmt: skip
-
+CAL_CTRL, CAL_LIMIT, CAL_AGE, STAMPED_AT, EVENT_STALE, NEVER = (
+    W.CAL_CTRL, W.CAL_LIMIT, W.CAL_AGE, S.STAMPED_AT, S.EVENT_STALE, S.NEVER,
+)  # fmt: skip
 
 RULE = np.dtype(
     [
@@ -70,6 +73,7 @@ def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
     keep = np.array([table.names[r].startswith("CAP.") for r in table.register])
     keep[[W.MAP_HASH, W.BOOT, W.FABRIC_STATUS, W.SENSOR]] = True
     keep[[W.VERSION, W.SPIN_VERSION, W.SPIN_CRC, W.CORR_FIRST, W.CORR_VERSION, W.CORR_CRC]] = True
+    keep[W.CAL_STATUS] = True
     keep |= table.latch > 0
     ranges = table.ranges.copy()
     ranges[np.isin(ranges[:, 0], [W.TDAC, W.SCHEDULE_START, W.SCHEDULE_END]), 4] = (1 << cap.temp_bits) - 1
@@ -117,6 +121,8 @@ def _counter(c, rules, word):  # type: ignore[no-untyped-def]
         return c.time[UPDATES_DONE]
     if word == SWAPS:
         return c.time[SWAPS_DONE]
+    if word == CAL_AGE:
+        return c.time[NOW] - c.time[STAMPED_AT]
     return c.time[SWEEP]
 
 
@@ -145,6 +151,7 @@ def _reset_registers(c, rules):  # type: ignore[no-untyped-def]
     for w in range(rules.words.size):
         if rules.words[w].keep == 0:
             c.registers[w] = rules.words[w].reset
+    c.events[EVENT_STALE] = NEVER
 
 
 @inner
@@ -187,6 +194,8 @@ def write_word(c, rules, timing, word, value, mask, by_firmware):  # type: ignor
         if word == DMA_HEAD and U(c.registers[DMA_HEAD] - c.registers[DMA_TAIL]) > c.registers[DMA_ENTRIES]:
             c.registers[ERROR] |= U(OVERRUN)
         _ring_moved(c, acts)
+    elif word == CAL_LIMIT or (word == CAL_CTRL and acts):
+        calibrated(c, acts)
     elif word == CTRL and acts & U(RESET):
         _reset_registers(c, rules)
     return NO_EFFECT

@@ -33,3 +33,5 @@ class Stream(IntEnum):
     SENSOR = 25
     LEARN = 26
     SWAP = 27
+    TRIM_OFFSET = 28
+    TRIM_SLOPE = 29

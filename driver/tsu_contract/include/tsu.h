@@ -14,7 +14,7 @@ extern "C" {
 #define TSU__SYS__ID__MINOR_bm 0xff
 #define TSU__SYS__ID__MINOR_bp 0
 #define TSU__SYS__ID__MINOR_bw 8
-#define TSU__SYS__ID__MINOR_reset 0x2
+#define TSU__SYS__ID__MINOR_reset 0x3
 #define TSU__SYS__ID__MAJOR_bm 0xff00
 #define TSU__SYS__ID__MAJOR_bp 8
 #define TSU__SYS__ID__MAJOR_bw 8
@@ -337,6 +337,42 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__CAP__TABLE_ENTRIES__ENTRIES_bw 32
 #define TSU__CAP__TABLE_ENTRIES__ENTRIES_reset 0x0
 
+// reg - tsu.CAP.TRIM_BITS
+#define TSU__CAP__TRIM_BITS__BITS_bm 0xff
+#define TSU__CAP__TRIM_BITS__BITS_bp 0
+#define TSU__CAP__TRIM_BITS__BITS_bw 8
+#define TSU__CAP__TRIM_BITS__BITS_reset 0x0
+
+// reg - tsu.CAP.TRIM_OFFSET_LSB
+#define TSU__CAP__TRIM_OFFSET_LSB__STEP_bm 0xffffffff
+#define TSU__CAP__TRIM_OFFSET_LSB__STEP_bp 0
+#define TSU__CAP__TRIM_OFFSET_LSB__STEP_bw 32
+#define TSU__CAP__TRIM_OFFSET_LSB__STEP_reset 0x0
+
+// reg - tsu.CAP.TRIM_SLOPE_LSB
+#define TSU__CAP__TRIM_SLOPE_LSB__STEP_bm 0xffffffff
+#define TSU__CAP__TRIM_SLOPE_LSB__STEP_bp 0
+#define TSU__CAP__TRIM_SLOPE_LSB__STEP_bw 32
+#define TSU__CAP__TRIM_SLOPE_LSB__STEP_reset 0x0
+
+// reg - tsu.CAP.NVM_WORDS
+#define TSU__CAP__NVM_WORDS__WORDS_bm 0xffffffff
+#define TSU__CAP__NVM_WORDS__WORDS_bp 0
+#define TSU__CAP__NVM_WORDS__WORDS_bw 32
+#define TSU__CAP__NVM_WORDS__WORDS_reset 0x0
+
+// reg - tsu.CAP.SERIAL_LOW
+#define TSU__CAP__SERIAL_LOW__NUMBER_bm 0xffffffff
+#define TSU__CAP__SERIAL_LOW__NUMBER_bp 0
+#define TSU__CAP__SERIAL_LOW__NUMBER_bw 32
+#define TSU__CAP__SERIAL_LOW__NUMBER_reset 0x0
+
+// reg - tsu.CAP.SERIAL_HIGH
+#define TSU__CAP__SERIAL_HIGH__NUMBER_bm 0xffffffff
+#define TSU__CAP__SERIAL_HIGH__NUMBER_bp 0
+#define TSU__CAP__SERIAL_HIGH__NUMBER_bw 32
+#define TSU__CAP__SERIAL_HIGH__NUMBER_reset 0x0
+
 // regfile - tsu.CAP
 typedef struct __attribute__ ((__packed__)) {
     uint32_t CELL_KIND;
@@ -380,6 +416,12 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t SWAP_CYCLES;
     uint32_t HOSTMEM_WORDS;
     uint32_t TABLE_ENTRIES;
+    uint32_t TRIM_BITS;
+    uint32_t TRIM_OFFSET_LSB;
+    uint32_t TRIM_SLOPE_LSB;
+    uint32_t NVM_WORDS;
+    uint32_t SERIAL_LOW;
+    uint32_t SERIAL_HIGH;
 } tsu__CAP_t;
 
 // reg - tsu.IRQ.PENDING
@@ -407,17 +449,21 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__IRQ__PENDING__DMA_LOW_bp 5
 #define TSU__IRQ__PENDING__DMA_LOW_bw 1
 #define TSU__IRQ__PENDING__DMA_LOW_reset 0x0
+#define TSU__IRQ__PENDING__STALE_bm 0x40
+#define TSU__IRQ__PENDING__STALE_bp 6
+#define TSU__IRQ__PENDING__STALE_bw 1
+#define TSU__IRQ__PENDING__STALE_reset 0x0
 
 // reg - tsu.IRQ.ENABLE
-#define TSU__IRQ__ENABLE__MASK_bm 0x3f
+#define TSU__IRQ__ENABLE__MASK_bm 0x7f
 #define TSU__IRQ__ENABLE__MASK_bp 0
-#define TSU__IRQ__ENABLE__MASK_bw 6
+#define TSU__IRQ__ENABLE__MASK_bw 7
 #define TSU__IRQ__ENABLE__MASK_reset 0x0
 
 // reg - tsu.IRQ.TEST
-#define TSU__IRQ__TEST__SET_bm 0x3f
+#define TSU__IRQ__TEST__SET_bm 0x7f
 #define TSU__IRQ__TEST__SET_bp 0
-#define TSU__IRQ__TEST__SET_bw 6
+#define TSU__IRQ__TEST__SET_bw 7
 #define TSU__IRQ__TEST__SET_reset 0x0
 
 // regfile - tsu.IRQ
@@ -1006,6 +1052,42 @@ typedef struct __attribute__ ((__packed__)) {
     uint64_t SWAPS;
 } tsu__TEMPERING_t;
 
+// reg - tsu.CAL.CTRL
+#define TSU__CAL__CTRL__STAMP_bm 0x1
+#define TSU__CAL__CTRL__STAMP_bp 0
+#define TSU__CAL__CTRL__STAMP_bw 1
+#define TSU__CAL__CTRL__STAMP_reset 0x0
+
+// reg - tsu.CAL.STATUS
+#define TSU__CAL__STATUS__STALE_bm 0x1
+#define TSU__CAL__STATUS__STALE_bp 0
+#define TSU__CAL__STATUS__STALE_bw 1
+#define TSU__CAL__STATUS__STALE_reset 0x0
+#define TSU__CAL__STATUS__STAMPED_bm 0x2
+#define TSU__CAL__STATUS__STAMPED_bp 1
+#define TSU__CAL__STATUS__STAMPED_bw 1
+#define TSU__CAL__STATUS__STAMPED_reset 0x0
+
+// reg - tsu.CAL.AGE
+#define TSU__CAL__AGE__COUNT_bm 0xffffffffffffffff
+#define TSU__CAL__AGE__COUNT_bp 0
+#define TSU__CAL__AGE__COUNT_bw 64
+#define TSU__CAL__AGE__COUNT_reset 0x0
+
+// reg - tsu.CAL.LIMIT
+#define TSU__CAL__LIMIT__CYCLES_bm 0xffffffff
+#define TSU__CAL__LIMIT__CYCLES_bp 0
+#define TSU__CAL__LIMIT__CYCLES_bw 32
+#define TSU__CAL__LIMIT__CYCLES_reset 0x0
+
+// regfile - tsu.CAL
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t CTRL;
+    uint32_t STATUS;
+    uint64_t AGE;
+    uint32_t LIMIT;
+} tsu__CAL_t;
+
 // mem - tsu.PROGRAM
 typedef struct __attribute__ ((__packed__)) {
     uint32_t mem[16777216];
@@ -1141,12 +1223,27 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t mem[16777216];
 } tsu__SOFT_t;
 
+// mem - tsu.TRIM_OFFSET
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__TRIM_OFFSET_t;
+
+// mem - tsu.TRIM_SLOPE
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__TRIM_SLOPE_t;
+
+// mem - tsu.NVM
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t mem[16777216];
+} tsu__NVM_t;
+
 // addrmap - tsu
 typedef struct __attribute__ ((__packed__)) {
     tsu__SYS_t SYS;
     uint8_t RESERVED_20_ff[0xe0];
     tsu__CAP_t CAP;
-    uint8_t RESERVED_1a4_1ff[0x5c];
+    uint8_t RESERVED_1bc_1ff[0x44];
     tsu__IRQ_t IRQ;
     uint8_t RESERVED_20c_2ff[0xf4];
     tsu__SEQ_t SEQ;
@@ -1166,7 +1263,9 @@ typedef struct __attribute__ ((__packed__)) {
     tsu__DMA_t DMA;
     uint8_t RESERVED_a40_aff[0xc0];
     tsu__TEMPERING_t TEMPERING;
-    uint8_t RESERVED_b10_3ffffff[0x3fff4f0];
+    uint8_t RESERVED_b10_bff[0xf0];
+    tsu__CAL_t CAL;
+    uint8_t RESERVED_c14_3ffffff[0x3fff3ec];
     tsu__PROGRAM_t PROGRAM;
     tsu__COUPLING_t COUPLING;
     tsu__BIAS_t BIAS;
@@ -1194,10 +1293,13 @@ typedef struct __attribute__ ((__packed__)) {
     tsu__LADDER_t LADDER;
     tsu__SWAP_COUNT_t SWAP_COUNT;
     tsu__SOFT_t SOFT;
+    tsu__TRIM_OFFSET_t TRIM_OFFSET;
+    tsu__TRIM_SLOPE_t TRIM_SLOPE;
+    tsu__NVM_t NVM;
 } tsu_t;
 
 
-static_assert(sizeof(tsu_t) == 0x70000000, "Packing error");
+static_assert(sizeof(tsu_t) == 0x7c000000, "Packing error");
 
 #ifdef __cplusplus
 }
