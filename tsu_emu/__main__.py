@@ -97,11 +97,12 @@ def _serve(config: ChipConfig, endpoint: str, doors: dict[str, str], threads: in
     from tsu_emu.bench.instruments import Instruments
     from tsu_emu.bench.oracle import Oracle
     from tsu_emu.chip import Chip
-    from tsu_emu.server.daemon import Daemon, announce, boot_word, prepare
+    from tsu_emu.server.daemon import Daemon, announce, boot_word, keep_freed_memory, prepare
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up
     from tsu_firmware import BootFirmware
 
+    keep_freed_memory()
     for at in (endpoint, *doors.values()):
         prepare(at)
     warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)

@@ -40,9 +40,12 @@ class Kind(IntEnum):
     BYE = 3
 
 
-@dataclass(frozen=True)
+_NO_RECORDS, _NO_VALUES = np.empty(0, RECORD), np.empty(0, np.uint32)
+
+
+@dataclass
 class Request:
-    """A decoded request.
+    """A decoded request. Made for every message, hence not frozen, which costs a microsecond; nobody changes it.
 
     records : (n,) of `operations.RECORD`
     payloads : raw bytes, one for each BLKWR in order
@@ -52,7 +55,7 @@ class Request:
     kind: Kind
     session: int
     seq: int
-    records: NDArray[Any] = field(default_factory=lambda: np.empty(0, RECORD))
+    records: NDArray[Any] = field(default_factory=lambda: _NO_RECORDS)
     payloads: tuple[Frame, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
 
@@ -66,9 +69,9 @@ class Interrupt:
     pending: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reply:
-    """A decoded reply.
+    """A decoded reply. Not frozen, as `Request`.
 
     executed : operations that were carried out
     t_start, t_end : chip time in cycles before the first and after the last of them
@@ -87,7 +90,7 @@ class Reply:
     interrupts: tuple[Interrupt, ...] = ()
     interrupts_lost: int = 0
     body: dict[str, Any] = field(default_factory=dict)
-    values: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    values: NDArray[np.uint32] = field(default_factory=lambda: _NO_VALUES)
     data: tuple[Frame, ...] = ()
 
 
@@ -165,9 +168,10 @@ def decode_request(frames: Sequence[Frame]) -> Request:
         raise fail(Code.BAD_FRAMES, f"records of {len(frames[1])} bytes; a multiple of {RECORD.itemsize} expected")
     if len(frames[1]) > OPERATIONS_MAX * RECORD.itemsize:
         raise fail(Code.TOO_LARGE, f"{len(frames[1]) // RECORD.itemsize} operations; at most {OPERATIONS_MAX}")
-    if sum(len(f) for f in frames[2:]) > PAYLOAD_BYTES_MAX:
+    payloads = tuple(frames[2:])
+    if sum(map(len, payloads)) > PAYLOAD_BYTES_MAX:
         raise fail(Code.TOO_LARGE, f"payload beyond {PAYLOAD_BYTES_MAX} bytes")
-    return Request(kind, session, seq, np.frombuffer(frames[1], RECORD), tuple(frames[2:]), body)
+    return Request(kind, session, seq, np.frombuffer(frames[1], RECORD), payloads, body)
 
 
 def encode_reply(reply: Reply) -> list[Frame]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,11 @@ from tsu_driver.tickets import NO_BLOCK, FieldTicket, Ticket, WideTicket, Window
 from tsu_driver.windows import Layouts, payload, span
 
 _READ, _WRITE, _RMW, _WAIT = int(Op.READ), int(Op.WRITE), int(Op.RMW), int(Op.WAIT)
-_FIRST_WORD: dict[str, int] = {}
+_PACK = Struct("<QQQ").pack
+"""A record from (op | address << 32, value | mask << 32, arg)."""
+_READ_RECORD: dict[str, bytes] = {}
+_WRITE_FIRST: dict[str, int] = {}
+"""Of registers by name, as far as they were used: the record that reads one, the first number of one that writes it."""
 
 Before = Callable[[set[str], frozenset[Opcode] | None], None]
 """Told, before a batch goes out, what registers and windows it writes, and the opcodes of the program that it starts."""
@@ -71,7 +76,7 @@ class Batch:
         self._layouts = layouts
         self._before = before
         self._opcodes: frozenset[Opcode] | None = None
-        self._words: list[int] = []
+        self._records: list[bytes] = []
         self._payloads: list[memoryview] = []
         self._written: set[str] = set()
         self._sent_bytes = self._read_bytes = self._blocks = 0
@@ -81,22 +86,23 @@ class Batch:
         self.outcome: Outcome | None = None
 
     def __len__(self) -> int:
-        return len(self._words) // 3
+        return len(self._records)
 
     def read(self, name: str, index: int = 0) -> Ticket[int]:
         """Read a register, or element `index` of a register array. A 64-bit counter takes two operations."""
-        first = _FIRST_WORD.get(name)
-        if first is None or index:
+        record = _READ_RECORD.get(name)
+        if record is None or index:
             reg = find_register(name)
             first = _READ | address_of(reg, index) << 32
+            record = _PACK(first, 0, 0)
             if reg.words > 1:
-                self._words += (first, 0, 0, first + (4 << 32), 0, 0)
-                return WideTicket(self, len(self._words) // 3 - 2)
+                self._records += (record, _PACK(first + (4 << 32), 0, 0))
+                return WideTicket(self, len(self._records) - 2)
             if not index:
-                _FIRST_WORD[name] = first
-        words = self._words
-        words += (first, 0, 0)
-        return WordTicket(self, len(words) // 3 - 1)
+                _READ_RECORD[name] = record
+        slot = len(self._records)
+        self._records.append(record)
+        return WordTicket(self, slot)
 
     def read_field(self, path: str, index: int = 0) -> Ticket[int]:
         """Read one field: `read_field("SEQ.STATUS.STATE")`."""
@@ -108,14 +114,20 @@ class Batch:
 
         HostError if a field does not exist (the legal ones are listed), or a value is out of its range.
         """
-        reg = find_register(name)
+        first = _WRITE_FIRST.get(name)
+        if first is None or index:
+            first = _WRITE | address_of(find_register(name), index) << 32
+            if not index:
+                _WRITE_FIRST[name] = first
         if fields:
             if value is not None:
                 raise HostError(f"{name}: give a word or fields, not both")
-            value, _ = field_bits(reg, fields)
+            value, _ = field_bits(find_register(name), fields)
         elif value is None:
-            raise HostError(f"{name}: nothing to write; fields are {', '.join(reg.fields)}")
-        self._words += (_WRITE | address_of(reg, index) << 32, word(value, name), 0)
+            raise HostError(f"{name}: nothing to write; fields are {', '.join(find_register(name).fields)}")
+        if type(value) is not int or not 0 <= value <= WORD_MAX:
+            value = word(value, name)
+        self._records.append(_PACK(first, value, 0))
         self._written.add(name)
 
     def update(self, name: str, index: int = 0, **fields: FieldValue) -> Ticket[int]:
@@ -135,7 +147,7 @@ class Batch:
         where = span(self._layout()[name], start, count)
         if where.words == 0:
             return WindowTicket(self, NO_BLOCK, where)
-        self._words += (int(Op.BLKRD) | where.address << 32, 0, where.words)
+        self._records.append(_PACK(int(Op.BLKRD) | where.address << 32, 0, where.words))
         self._read_bytes += 4 * where.words
         self._blocks += 1
         return WindowTicket(self, self._blocks - 1, where)
@@ -148,7 +160,7 @@ class Batch:
         where, data = payload(self._layout()[name], array, start)
         if where.words == 0:
             return
-        self._words += (int(Op.BLKWR) | where.address << 32, 0, where.words)
+        self._records.append(_PACK(int(Op.BLKWR) | where.address << 32, 0, where.words))
         self._payloads.append(data)
         self._sent_bytes += len(data)
         self._written.add(name)
@@ -167,15 +179,15 @@ class Batch:
 
     def delay(self, cycles: int) -> None:
         """Issue nothing for so many cycles."""
-        self._words += (int(Op.DELAY), 0, _cycles(cycles, "cycles"))
+        self._add(int(Op.DELAY), 0, _cycles(cycles, "cycles"))
 
     def delay_until(self, cycle: int) -> None:
         """Issue nothing before that cycle of chip time."""
-        self._words += (int(Op.DELAY_UNTIL), 0, _cycles(cycle, "cycle"))
+        self._add(int(Op.DELAY_UNTIL), 0, _cycles(cycle, "cycle"))
 
     def fence(self) -> None:
         """Issue nothing before every posted write has taken effect."""
-        self._words += (int(Op.FENCE), 0, 0)
+        self._add(int(Op.FENCE), 0, 0)
 
     def announce(self, opcodes: frozenset[Opcode]) -> None:
         """Say what instructions the program has that this batch starts; else it counts as one that may hold any."""
@@ -199,7 +211,7 @@ class Batch:
             self._check()
             if self._before is not None:
                 self._before(self._written, self._opcodes)
-            records = np.array(self._words, "<u8").view(RECORD)
+            records = np.frombuffer(b"".join(self._records), RECORD)
             self._exchange = self._session.start(records, tuple(self._payloads))
         reply = self._session.finish(self._exchange)
         self._exchange = None
@@ -219,8 +231,8 @@ class Batch:
                 raise HostError(f"{size} {what} in one batch; at most {limit} are allowed")
 
     def _add(self, first: int, bits: int, arg: int) -> Ticket[int]:
-        self._words += (first, bits, arg)
-        return WordTicket(self, len(self._words) // 3 - 1)
+        self._records.append(_PACK(first, bits, arg))
+        return WordTicket(self, len(self._records) - 1)
 
     def _layout(self) -> Layouts:
         if self._layouts is None:

@@ -13,6 +13,10 @@ from tsu_contract.wire import Frame, Kind, Reply, Request, decode_reply, encode_
 from tsu_driver.errors import LinkError, LinkTimeout
 
 
+SOCKET_BYTES = 1 << 20
+"""Asked of the system for each direction: bulk data then wake the other side less often."""
+
+
 class Link(Protocol):
     """What a session needs of a transport."""
 
@@ -34,6 +38,9 @@ class ZmqLink:
         self._context = zmq.Context(1)
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.SNDBUF, SOCKET_BYTES)
+        self._socket.setsockopt(zmq.RCVBUF, SOCKET_BYTES)
+        self._patience_ms: dict[int, int] = {}
         try:
             self._socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -45,30 +52,44 @@ class ZmqLink:
         if self._socket.closed:
             raise LinkError(f"the link to {self.endpoint} is closed")
         deadline = time.monotonic() + timeout_s
-        self._send(encode_request(request), request, timeout_s)
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._socket.poll(max(1, int(left * 1000))):
-                raise self._timeout(request, timeout_s)
-            frames: list[Frame] = [frame.buffer for frame in self._socket.recv_multipart(copy=False)]
-            try:
-                reply = decode_reply(frames)
-            except ProtocolError as error:
-                raise LinkError(f"{self.endpoint}: {error.failure.message}", code=error.failure.code) from None
-            if _answers(reply, request):
-                return reply
+        left = timeout_s
+        try:
+            self._send(encode_request(request), left)
+            while left > 0:
+                reply = self._receive(left)
+                if _answers(reply, request):
+                    return reply
+                left = deadline - time.monotonic()
+        except zmq.Again:
+            pass
+        raise self._timeout(request, timeout_s)
 
     def close(self) -> None:
         """Close the socket; nothing unsent lingers."""
         self._socket.close()
         self._context.term()
 
-    def _send(self, frames: list[Frame], request: Request, timeout_s: float) -> None:
-        self._socket.setsockopt(zmq.SNDTIMEO, max(1, int(timeout_s * 1000)))
+    def _send(self, frames: list[Frame], timeout_s: float) -> None:
+        self._wait_for(zmq.SNDTIMEO, timeout_s)
+        self._socket.send_multipart(frames, copy=len(frames) <= 2)
+
+    def _receive(self, timeout_s: float) -> Reply:
+        """The next reply, whosesoever; data, the third and later frames, are not copied."""
+        self._wait_for(zmq.RCVTIMEO, timeout_s)
+        frames: list[Frame] = [self._socket.recv()]
+        while self._socket.getsockopt(zmq.RCVMORE):
+            frames.append(self._socket.recv() if len(frames) < 2 else self._socket.recv(copy=False).buffer.toreadonly())
         try:
-            self._socket.send_multipart(frames, copy=False)
-        except zmq.Again:
-            raise self._timeout(request, timeout_s) from None
+            return decode_reply(frames)
+        except ProtocolError as error:
+            raise LinkError(f"{self.endpoint}: {error.failure.message}", code=error.failure.code) from None
+
+    def _wait_for(self, option: int, timeout_s: float) -> None:
+        """Sets how long sending or receiving may take; zmq.Again then."""
+        milliseconds = max(1, int(timeout_s * 1000))
+        if self._patience_ms.get(option) != milliseconds:
+            self._socket.setsockopt(option, milliseconds)
+            self._patience_ms[option] = milliseconds
 
     def _timeout(self, request: Request, timeout_s: float) -> LinkTimeout:
         what = f"{request.kind.name} (sequence number {request.seq})"

@@ -32,7 +32,7 @@ class Dacs:
     def write(self, codes: NDArray[np.int16], now: int) -> None:
         before, self.codes = self.codes, codes.astype(np.int16)
         volts, was = self.lsb * self.codes, self.lsb * before
-        kick(volts, was, self.codes, before, self.kicks, self.written, now, self.tau, self.glitch, 0xFF)
+        kick(volts, was, self.codes, before, self.kicks, self.written, np.array([now]), self.tau, self.glitch, 0xFF)
 
     def at(self, now: int) -> Floats:
         out = np.empty(len(self.codes))

@@ -99,7 +99,7 @@ def die_fields(emulated: Any, q: Problem) -> tuple[NDArray[np.float64], NDArray[
     for i in range(q["n"]):
         for e in range(topology.row[i], topology.row[i + 1]):
             J[i, topology.source[e]] = plant.doubled[e] / 2 / plant.die.scale
-    code = int(emulated.state.registers[emulated._plant.rules.decode[0x400 >> 2]])
+    code = int(emulated.state.registers[emulated._plant.rules["decode"][0, 0x400 >> 2]])
     return J, plant.bias / plant.die.scale, float(output(plant.die.temperature, 0, code))
 
 

@@ -36,7 +36,7 @@ class Raw:
         self.socket.send_multipart(encode_request(Request(Kind.OPERATE, self.session, self.seq, records, payloads)), copy=False)
 
     def receive(self) -> None:
-        reply = decode_reply(self.socket.recv_multipart())
+        reply = decode_reply([f.buffer for f in self.socket.recv_multipart(copy=False)])
         if reply.failure is not None:
             raise RuntimeError(reply.failure.message)
 

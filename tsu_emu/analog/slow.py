@@ -16,14 +16,15 @@ SETTLED_AFTER = 14.0
 
 
 @kernel
-def kick(volts, before, codes, codes_before, kicks, written, now, tau_cycles, glitch, lines):  # type: ignore[no-untyped-def]
-    """Transients of converters written now: kicks (n,) float32 and written (n,) int64 are updated.
+def kick(volts, before, codes, codes_before, kicks, written, times, tau_cycles, glitch, lines):  # type: ignore[no-untyped-def]
+    """Transients of converters written at cycles `times` (n or 1,) int64: kicks (n,) float32 and written (n,) int64 are updated.
 
     volts, before : (n,) float64, outputs that the new and the old codes settle to; glitch : kick for each code line that toggles
     lines : mask of the code's bits
     An output is volts + kick exp(-(t - written) / tau): it starts where it was, displaced by the glitch.
     """
     for k in range(volts.size):
+        now = at(times, k)
         left = np.float64(kicks[k]) * exponential(-np.float64(now - written[k]) / tau_cycles)
         toggled, bits = (np.int64(codes[k]) ^ np.int64(codes_before[k])) & lines, 0
         while toggled:

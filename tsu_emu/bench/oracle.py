@@ -68,7 +68,7 @@ class Oracle(Door):
         if address < REGISTER_SPACE:
             mapped = access_table().decode[address >> 2] >= 0
         else:
-            mapped = (address % WINDOW_STRIDE) // 4 < self._chip.plant.windows.words[address // WINDOW_STRIDE]
+            mapped = (address % WINDOW_STRIDE) // 4 < self._chip.plant.windows["words"][0, address // WINDOW_STRIDE]
         if address % 4 or not mapped:
             raise fail(Code.UNMAPPED, f"address = {address:#010x}; no word of this chip is there", None, address, "address")
 
@@ -105,7 +105,7 @@ class Oracle(Door):
         if bits & ~stored:
             raise fail(Code.RESERVED_BITS, f"bits = {bits:#x}; {name} has flip-flops for {stored:#x}", None, address, "bits")
         value = int(self._chip.state.registers[word]) ^ bits
-        ranges = self._chip.plant.rules.ranges
+        ranges = self._chip.plant.rules["ranges"][0]
         for _, low, mask, least, most in ranges[ranges[:, 0] == word].tolist():
             if not least <= (value & mask) >> low <= most:
                 message = f"bits = {bits:#x}: {name} would be {value:#x}, which is undefined; a field of it has {least} to {most}"
@@ -115,7 +115,7 @@ class Oracle(Door):
 
     def _flip_flops(self, word: int) -> int:
         """Bits that a register word stores: what can be written, or what the hardware notes there."""
-        rule = self._chip.plant.rules.words[word]
+        rule = self._chip.plant.rules["words"][0, word]
         name = access_table().names[access_table().register[word]]
         return int(rule["read"] if name in STATUS else (rule["write"] | rule["w1c"]) & rule["read"])
 

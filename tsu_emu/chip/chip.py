@@ -37,7 +37,7 @@ class Result:
     t_start: int
     t_end: int
     values: NDArray[np.uint32]
-    data: list[bytes] = field(default_factory=list)
+    data: list[Frame] = field(default_factory=list)
     failure: Failure | None = None
 
 
@@ -87,15 +87,18 @@ class Chip:
         """
         records = records.copy()
         begin = self.link_time
-        check(records, payloads, self._plant.rules, self._plant.windows, self.capabilities, begin)
-        values = np.zeros(len(records), np.uint32)
+        values, cycles = np.zeros(len(records), np.uint32), np.empty(len(records), np.int64)
         result = Result(0, begin, begin, values)
         waiting = iter(payloads)
-        k = 0
+        k, reason, until, effects = 0, link.UNCHECKED, begin, 0
+        if not payloads:
+            k, reason, until, effects = link.begin(*self._bus_side, records, values, cycles)
         while True:
-            k, reason, until, effects = link.execute(*self._bus_side, records, values, k)
-            if reason == link.AT_WINDOW:
-                self._move(records[k], values, k, waiting, result)
+            if reason == link.UNCHECKED:
+                check(records, payloads, self._plant.rules, self._plant.windows, self.capabilities, begin)
+            elif reason == link.AT_WINDOW:
+                run = slice(k - effects, k + 1)
+                self._move(records[run], values[run], cycles[run], waiting, result)
                 k += 1
             elif reason == link.AT_EFFECT:
                 self._motion.correlator(effects)
@@ -113,6 +116,7 @@ class Chip:
             else:
                 result.executed, result.t_end = len(records), self.link_time
                 return result
+            k, reason, until, effects = link.execute(*self._bus_side, records, values, cycles, k)
 
     def _wait(self, record: Any, first_look: int, values: NDArray[np.uint32], k: int) -> bool:
         """WAIT: False if its condition did not come to hold in time."""
@@ -127,16 +131,18 @@ class Chip:
         self.state.registers[W.SENSOR] = self.surroundings.sensor_code(cycle)
         self.state.time[S.SENSED_AT] = cycle
 
-    def _move(self, record: Any, values: NDArray[np.uint32], k: int, waiting: Any, result: Result) -> None:
-        """The data of a window operation that acts now."""
-        address = int(record["addr"])
-        match int(record["op"]):
+    def _move(
+        self, records: NDArray[Any], values: NDArray[np.uint32], cycles: NDArray[np.int64], waiting: Any, result: Result
+    ) -> None:
+        """The data of a window operation that acts now, or of several READ or WRITE of words one after the other."""
+        address = int(records["addr"][0])
+        match int(records["op"][0]):
             case Op.READ:
-                values[k] = int.from_bytes(self._windows.read(address, 1), "little")
+                values[:] = np.frombuffer(self._windows.read(address, len(records)), np.uint32)
             case Op.WRITE:
-                self._windows.write(address, record["value"].tobytes())
+                self._windows.write(address, records["value"].tobytes(), cycles)
             case Op.BLKRD:
-                result.data.append(self._windows.read(address, int(record["arg"])))
+                result.data.append(self._windows.read(address, int(records["arg"][0])))
             case _:
                 self._windows.write(address, next(waiting))
 
@@ -176,6 +182,8 @@ class Chip:
 
     def interrupts(self, since: int) -> tuple[tuple[Interrupt, ...], int]:
         """Events of the log from number `since` on up to the link's clock, and how many the log no longer holds."""
+        if self.state.time[S.IRQ_NUMBER] == since:
+            return (), 0
         log, newest = self.state.core["irq_log"][0], self.interrupts_so_far()
         oldest = max(since, newest - S.IRQ_LOG)
         return tuple(Interrupt(*log[n % S.IRQ_ROWS].tolist()) for n in range(oldest, newest)), oldest - since

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsu_emu import state as S
 from tsu_emu.chip.machine import Plant
@@ -16,10 +17,11 @@ class Codes:
     def __init__(self, plant: Plant, state: S.ChipState, parameters: Parameters) -> None:
         self._plant, self._state, self._parameters = plant, state, parameters
 
-    def written(self, bank: int, first: int, count: int, writes: int) -> None:
-        """Codes first .. first + count - 1 of a bank are new at NOW; writes : that cost energy."""
+    def written(self, bank: int, first: int, count: int, writes: int, times: NDArray[np.int64] | None = None) -> None:
+        """Codes first .. first + count - 1 of a bank are new; writes : that cost energy; times : (count,), cycles; None for NOW."""
+        times = self._state.time[S.NOW : S.NOW + 1].copy() if times is None else times
         self._state.core["counts"][0, S.WRITES] += writes
-        self._parameters.written(bank, first, count)
+        self._parameters.written(bank, first, count, times)
         self._settle()
 
     def trimmed(self, first: int, count: int) -> None:
@@ -34,6 +36,6 @@ class Codes:
         self._state.events[S.EVENT_SETTLED] = settled_at
         self._state.registers[W.FABRIC_STATUS] &= ~np.uint32(W.SETTLED)
 
-    def new_version(self) -> None:
-        """LEARN.VERSION rises."""
-        self._state.registers[W.VERSION] += np.uint32(1)
+    def new_version(self, writes: int = 1) -> None:
+        """LEARN.VERSION rises by one for each write."""
+        self._state.registers[W.VERSION] += np.uint32(writes)

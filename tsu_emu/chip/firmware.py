@@ -55,7 +55,7 @@ class FirmwareBus:
         word = self._word(address)
         if word == W.SENSOR:
             self._sense(int(self._state.time[S.NOW]))
-        return int(read_word(self._state.core[0], self._plant.rules, word))
+        return int(read_word(self._state.core[0], self._plant.rules[0], word))
 
     def write(self, address: int, value: int) -> None:
         timing = self._plant.timing[0]
@@ -64,4 +64,4 @@ class FirmwareBus:
             self._windows.write(address, value.to_bytes(4, "little"))
             return
         word, full = self._word(address), np.uint32(0xFFFFFFFF)
-        self._correlator(write_word(self._state.core[0], self._plant.rules, timing, word, np.uint32(value), full, True))
+        self._correlator(write_word(self._state.core[0], self._plant.rules[0], timing, word, np.uint32(value), full, True))

@@ -9,19 +9,20 @@ from tsu_contract.registers import WINDOW_STRIDE
 from tsu_emu import state as S
 from tsu_emu.digital import words as W
 from tsu_emu.digital.regfile import peek_word, read_word, write_word
-from tsu_emu.jit import inner, kernel
+from tsu_emu.digital.validate import OK, first_fault
+from tsu_emu.jit import kernel, unfolded
 
 U = np.uint32
 NOW, LINK, DRAINED, SENSED_AT, EVENT_SLOTS = S.NOW, S.LINK, S.DRAINED, S.SENSED_AT, S.EVENT_SLOTS
-FAULTS, NO_FAULT, BUS_ERROR, SENSOR = S.FAULTS, S.NO_FAULT, S.BUS_ERROR, W.SENSOR
+FAULTS, NO_FAULT, BUS_ERROR, SENSOR, EVENT_SETTLED = S.FAULTS, S.NO_FAULT, S.BUS_ERROR, W.SENSOR, S.EVENT_SETTLED
 READ, WRITE, RMW, BLKRD, BLKWR, WAIT, DELAY, DELAY_UNTIL, FENCE = (int(op) for op in Op)
 STRIDE = WINDOW_STRIDE
 
-DONE, AT_WINDOW, AT_EFFECT, AT_WAIT, EVENTS_DUE, AT_SENSOR, AT_BUS_ERROR = range(7)
-"""Why `execute` returned."""
+DONE, AT_WINDOW, AT_EFFECT, AT_WAIT, EVENTS_DUE, AT_SENSOR, AT_BUS_ERROR, UNCHECKED = range(8)
+"""Why `begin` or `execute` returned."""
 
 
-@inner
+@unfolded
 def _quiet(c, until):  # type: ignore[no-untyped-def]
     """Moves NOW to `until` if nothing is due before; False if something is."""
     for k in range(EVENT_SLOTS):
@@ -31,21 +32,21 @@ def _quiet(c, until):  # type: ignore[no-untyped-def]
     return True
 
 
-@inner
+@unfolded
 def _posted(c, timing):  # type: ignore[no-untyped-def]
     """A posted write took effect at NOW; the link stalls if it is too far ahead."""
     c.time[DRAINED] = c.time[NOW]
     c.time[LINK] = max(c.time[LINK], c.time[DRAINED] - timing.write_buffer)
 
 
-@inner
+@unfolded
 def _beats(windows, timing, addr, words):  # type: ignore[no-untyped-def]
     """Cycles of the words of a window access."""
     cost = windows.cost[addr // STRIDE]
     return words * (timing.beat if cost == 0 else timing.dac_beat if cost == 1 else timing.scan_beat)
 
 
-@inner
+@unfolded
 def _acts_at(c, t, op, burst, beats):  # type: ignore[no-untyped-def]
     """(cycle at which an access acts, the link's clock before it if it is a posted write)."""
     link = c.time[LINK]
@@ -56,7 +57,7 @@ def _acts_at(c, t, op, burst, beats):  # type: ignore[no-untyped-def]
     return max(link + t.issue + setup, c.time[DRAINED]) + (2 * t.access if op == RMW else t.access), link
 
 
-@inner
+@unfolded
 def _pass_time(c, op, arg):  # type: ignore[no-untyped-def]
     """DELAY, DELAY_UNTIL and FENCE."""
     if op == DELAY:
@@ -67,7 +68,7 @@ def _pass_time(c, op, arg):  # type: ignore[no-untyped-def]
         c.time[LINK] = max(c.time[LINK], c.time[DRAINED])
 
 
-@inner
+@unfolded
 def _bus_fault(c, addr):  # type: ignore[no-untyped-def]
     """Row of the injected fault that lets an access of this address fail, or -1."""
     if c.faulty:
@@ -77,7 +78,7 @@ def _bus_fault(c, addr):  # type: ignore[no-untyped-def]
     return -1
 
 
-@inner
+@unfolded
 def _strike(c, row):  # type: ignore[no-untyped-def]
     """A bus fault has struck once."""
     c.faults[row, 2] -= 1
@@ -85,16 +86,35 @@ def _strike(c, row):  # type: ignore[no-untyped-def]
         c.faults[row, 0] = NO_FAULT
 
 
+@unfolded
+def _goes_on(records, k, op, addr):  # type: ignore[no-untyped-def]
+    """Whether operation k is followed by the same one on the next word."""
+    n = k + 1
+    return n < records.size and records[n].op == op and records[n].addr == addr + 4
+
+
 @kernel
-def execute(core, rules, windows, timings, records, values, start):  # type: ignore[no-untyped-def]
-    """Operations from `start` on, at their cycles; results into `values` (n,) uint32.
+def begin(core, rules, windows, timings, records, values, cycles):  # type: ignore[no-untyped-def]
+    """As `execute` from the start of a list that is validated first. UNCHECKED: `validate.check` has more to say of the list,
+    and nothing was carried out."""
+    _, code, rest = first_fault(records, rules, windows, core[0].time[LINK])
+    if code != OK or rest:
+        return 0, UNCHECKED, core[0].time[LINK], 0
+    return execute(core, rules, windows, timings, records, values, cycles, 0)
+
+
+@kernel
+def execute(core, all_rules, all_windows, timings, records, values, cycles, start):  # type: ignore[no-untyped-def]
+    """Operations from `start` on, at their cycles; results into `values` (n,) uint32, when windows are accessed into `cycles` (n,).
 
     Returns (index, reason, until, effects). DONE: all carried out (index = n). AT_WINDOW: operation `index` acts now and its
-    data are to be moved; AT_EFFECT: it acted, and the correlator is to do `effects`; go on at index + 1 after either.
-    EVENTS_DUE: `advance` to `until`, then try `index` again. AT_WAIT: WAIT `index` has its first look at `until`.
-    AT_SENSOR: TEMP.SENSOR is to be set for `until`, then try `index` again. AT_BUS_ERROR: the access failed at `until`.
+    data are to be moved, with those of `effects` such operations before it, on words one after the other; AT_EFFECT: it acted,
+    and the correlator is to do `effects`; go on at index + 1 after either. EVENTS_DUE: `advance` to `until`, then try `index`
+    again. AT_WAIT: WAIT `index` has its first look at `until`. AT_SENSOR: TEMP.SENSOR is to be set for `until`, then try `index`
+    again. AT_BUS_ERROR: the access failed at `until`.
     """
-    c, timing = core[0], timings[0]
+    c, timing, rules, windows = core[0], timings[0], all_rules[0], all_windows[0]
+    run = 0  # operations on words one after the other before this one, whose data are still to be moved
     for k in range(start, records.size):
         r = records[k]
         op, addr, arg = np.int64(r.op), np.int64(r.addr), np.int64(r.arg)
@@ -107,8 +127,10 @@ def execute(core, rules, windows, timings, records, values, start):  # type: ign
         fault = _bus_fault(c, addr)
         if op == WAIT and fault < 0:
             return k, AT_WAIT, at, 0
+        if run > 0 and fault >= 0:
+            return k - 1, AT_WINDOW, at, run - 1
         if not _quiet(c, at):
-            return k, EVENTS_DUE, at, 0
+            return (k - 1, AT_WINDOW, at, run - 1) if run > 0 else (k, EVENTS_DUE, at, 0)
         if fault >= 0:
             _strike(c, fault)
             c.time[LINK] = at + timing.return_
@@ -129,8 +151,15 @@ def execute(core, rules, windows, timings, records, values, start):  # type: ign
             if op == RMW:
                 c.time[DRAINED] = at
             c.time[LINK] = at + beats + timing.return_
-        if in_window or effects:
-            return k, AT_WINDOW if in_window else AT_EFFECT, at, effects
+        if in_window:
+            if op == WRITE and windows.settles[addr // STRIDE]:
+                c.events[EVENT_SETTLED] = c.time[NOW] + timing.settle
+            cycles[k] = at
+            if burst or not _goes_on(records, k, op, addr):
+                return k, AT_WINDOW, at, run
+            run += 1
+        elif effects:
+            return k, AT_EFFECT, at, effects
     last = c.time[LINK]
     return records.size, DONE if _quiet(c, last) else EVENTS_DUE, last, 0
 
@@ -140,4 +169,4 @@ def finish_wait(core, rules, timings, word):  # type: ignore[no-untyped-def]
     """The link goes on after a WAIT that was met or timed out at NOW. Returns the word seen."""
     c = core[0]
     c.time[LINK] = c.time[NOW] + timings[0].return_
-    return peek_word(c, rules, word)
+    return peek_word(c, rules[0], word)

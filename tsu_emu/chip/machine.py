@@ -243,7 +243,7 @@ def advance(p, s, until, word, mask, wanted, budget):  # type: ignore[no-untyped
     first, last, taken = np.int64(0), np.int64(0), np.int64(-1)
     while True:
         slot = next_event(c)
-        met = word >= 0 and c.events[slot] > c.time[NOW] and peek_word(c, p.rules, word) & mask == wanted & mask
+        met = word >= 0 and c.events[slot] > c.time[NOW] and peek_word(c, p.rules[0], word) & mask == wanted & mask
         if last > first and (met or budget <= 0 or c.events[slot] > until or slot == EVENT_FIRMWARE):
             _update(p, s, c, bank, first, last)
             first = last

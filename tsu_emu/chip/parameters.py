@@ -91,8 +91,8 @@ class Parameters:
 
     # Codes
 
-    def written(self, bank: int, first: int, count: int) -> None:
-        """Codes first .. first + count - 1 of a bank were written at NOW."""
+    def written(self, bank: int, first: int, count: int, times: NDArray[np.int64]) -> None:
+        """Codes first .. first + count - 1 of a bank were written, at `times` (count or 1,), cycles, the last of them NOW."""
         stop = first + count
         codes, before = self._lines(bank, self._codes[bank][first:stop], first), self._effective[bank][first:stop].copy()
         self._effective[bank][first:stop] = codes
@@ -106,7 +106,7 @@ class Parameters:
             kicks, written = (a[first:stop] for a in self._kicks[bank])
             glitch = self._dacs[bank].glitch_lsb * lsb_of(self._dacs[bank], True)
             lines = (1 << self._dacs[bank].bits) - 1
-            kick(volts, was, codes, before, kicks, written, now, self._tau[bank], glitch, lines)
+            kick(volts, was, codes, before, kicks, written, times, self._tau[bank], glitch, lines)
             over = now + int(np.ceil(SETTLED_AFTER * self._tau[bank]))
             self._state.time[S.KICKED_UNTIL] = max(int(self._state.time[S.KICKED_UNTIL]), over)
         self._state.time[S.STALE], self._state.time[S.EVALUATED_AT] = 1, -1

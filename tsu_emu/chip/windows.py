@@ -13,7 +13,7 @@ from tsu_emu import state as S
 from tsu_emu.chip.codes import Codes
 from tsu_emu.chip.machine import Plant
 from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK
-from tsu_emu.jit import kernel
+from tsu_emu.jit import inner, kernel
 from tsu_emu.state import ChipState
 
 U = np.uint32
@@ -22,17 +22,70 @@ DAC_BANKS = {"COUPLING": COUPLING_BANK, "BIAS": BIAS_BANK}
 TRIMS = ("TRIM_OFFSET", "TRIM_SLOPE")
 
 
+FEW_PLANES = 8
+"""Up to so many planes of a block are gathered bit by bit; more are transposed."""
+
+
+@inner
+def _transpose(square):  # type: ignore[no-untyped-def]
+    """Bit b of word a of (64,) uint64 changes places with bit a of word b: halves, then quarters, and so on."""
+    width, mask = 32, Q(0x00000000FFFFFFFF)
+    while width:
+        for start in range(0, 64, 2 * width):
+            for a in range(start, start + width):
+                change = ((square[a] >> Q(width)) ^ square[a + width]) & mask
+                square[a] ^= change << Q(width)
+                square[a + width] ^= change
+        width >>= 1
+        mask ^= mask << Q(width)
+
+
+@inner
+def _gather_bits(row, shift, cell_words, begin, end, out, at):  # type: ignore[no-untyped-def]
+    """Words begin .. end - 1 of one plane, bit `shift` of row (cells,) uint64, go to `at` and on."""
+    for column in range(begin, end):
+        word = U(0)
+        for bit in range(min(32, row.size - 32 * column)):
+            word |= U((row[32 * column + bit] >> Q(shift)) & Q(1)) << U(bit)
+        out[at + column - begin] = word
+
+
+@inner
+def _gather_block(row, cell_words, begin, end, out, at):  # type: ignore[no-untyped-def]
+    """Words begin .. end - 1 of the 64 planes of a block, plane-major, row (cells,) uint64, go to `at` and on.
+
+    Eight squares of 64 cells at a time, for 16 words of a plane are a line of the cache.
+    """
+    squares = np.empty((8, 64), np.uint64)
+    for left in range(0, cell_words, 16):
+        columns = min(16, cell_words - left)
+        for pair in range((columns + 1) // 2):
+            first = 32 * left + 64 * pair
+            for cell in range(64):
+                squares[pair, cell] = row[first + cell] if first + cell < row.size else Q(0)
+            _transpose(squares[pair])
+        for plane in range(max(0, (begin - left - columns + cell_words) // cell_words), 64):
+            place = plane * cell_words + left - begin
+            if place >= end - begin:
+                break
+            for column in range(max(0, -place), min(columns, end - begin - place)):
+                out[at + place + column] = U(squares[column >> 1, plane] >> Q(32 * (column & 1)) & Q(0xFFFFFFFF))
+
+
 @kernel
 def gather_planes(bank, cell_words, first, out):  # type: ignore[no-untyped-def]
     """out (n,) uint32: plane-major words first .. first + n - 1 of a bank (blocks, cells) of uint64."""
-    cells = bank.shape[1]
-    for k in range(out.size):
-        plane, column = (first + k) // cell_words, (first + k) % cell_words
-        row, shift = bank[plane >> 6], Q(plane & 63)
-        word = U(0)
-        for bit in range(min(32, cells - 32 * column)):
-            word |= U((row[32 * column + bit] >> shift) & Q(1)) << U(bit)
-        out[k] = word
+    block_words, k = 64 * cell_words, 0
+    while k < out.size:
+        block, begin = (first + k) // block_words, (first + k) % block_words
+        end = min(begin + out.size - k, block_words)
+        if end - begin > FEW_PLANES * cell_words:
+            _gather_block(bank[block], cell_words, begin, end, out, k)
+        else:
+            plane, column = begin // cell_words, begin % cell_words
+            end = min(end, begin - column + cell_words)
+            _gather_bits(bank[block], plane, cell_words, column, column + end - begin, out, k)
+        k += end - begin
 
 
 @kernel
@@ -92,12 +145,16 @@ class WindowPort:
             "TOPO_COLOUR": topology.colour,
             "TOPO_POSITION": topology.position.reshape(-1),
         }
+        self._constant = {name: flat.tobytes() for name, flat in self._flat.items() if name.startswith("TOPO_")}
         self._banks = {"CLAMP_MASK": state.clamp_mask_next, "CLAMP_VALUE": state.clamp_value_next, "SPIN": state.scan}
         self._cell_words = (state.spins.shape[1] + 31) // 32
 
-    def read(self, address: int, words: int) -> bytes:
-        """`words` 32-bit words from a window address on, little-endian."""
+    def read(self, address: int, words: int) -> Frame:
+        """`words` 32-bit words from a window address on, little-endian, as they are now."""
         name, first = WINDOW_AT[address // WINDOW_STRIDE].name, (address % WINDOW_STRIDE) // 4
+        if name in self._constant:
+            part = memoryview(self._constant[name])[4 * first : 4 * (first + words)]
+            return part if len(part) == 4 * words else bytes(part) + bytes(4 * words - len(part))
         if name in self._banks:
             out = np.empty(words, np.uint32)
             gather_planes(self._banks[name], self._cell_words, first, out)
@@ -109,8 +166,9 @@ class WindowPort:
         data = flat[begin : begin + 4 * words // flat.itemsize].tobytes()
         return data + bytes(4 * words - len(data))
 
-    def write(self, address: int, data: Frame) -> None:
-        """Little-endian words to a window address on; DACs take their new codes at once."""
+    def write(self, address: int, data: Frame, cycles: NDArray[np.int64] | None = None) -> None:
+        """Little-endian words to a window address on, in one access at NOW or word by word at `cycles`, the last of them NOW; DACs
+        take their new codes at once."""
         name, first = WINDOW_AT[address // WINDOW_STRIDE].name, (address % WINDOW_STRIDE) // 4
         if name in self._banks:
             scatter_planes(np.frombuffer(data, np.uint32), self._cell_words, first, self._banks[name])
@@ -124,8 +182,9 @@ class WindowPort:
         values = np.frombuffer(data, flat.dtype)[: len(flat) - begin]
         flat[begin : begin + len(values)] = values
         if name in DAC_BANKS:
-            self._codes.written(DAC_BANKS[name], begin, len(values), len(values))
-            self._codes.new_version()
+            times = None if cycles is None else np.repeat(cycles, 4 // flat.itemsize)[: len(values)]
+            self._codes.written(DAC_BANKS[name], begin, len(values), len(values), times)
+            self._codes.new_version(1 if cycles is None else len(cycles))
         elif name in TRIMS:
             self._codes.trimmed(begin, len(values))
         elif name == "SOFT":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,19 +43,14 @@ RULE = np.dtype(
 NO_EFFECT, LATCH_CORRELATIONS, CLEAR_CORRELATIONS = 0, 1, 2
 
 
-class RegisterRules(NamedTuple):
-    """Access rules of this chip's words, from the contract's table and the chip's size.
+RegisterRules = NDArray[Any]
+"""Access rules of a chip's words, (1,): one record, because compiled code counts references to each array that it passes on.
 
-    decode : (REGISTER_SPACE / 4,) int16, word number of an address / 4; words : (words,) RULE
-    ranges : (n, 5) int64 rows (word, low, mask, minimum, maximum); fields : (m, 2) int64 rows (word, mask)
-    energy : (6,) int64, aJ an operation, in the order of MON.ENERGY_*
-    """
-
-    decode: NDArray[np.int16]
-    words: NDArray[Any]
-    ranges: NDArray[np.int64]
-    fields: NDArray[np.int64]
-    energy: NDArray[np.int64]
+decode : (REGISTER_SPACE / 4,) int16, word number of an address / 4; words : (words,) RULE
+ranges : (n, 5) int64 rows (word, low, mask, minimum, maximum); fields : (m, 2) int64 rows (word, mask)
+range_at, field_at : (words + 1,) int64, rows range_at[w] .. range_at[w + 1] - 1 of `ranges` are those of word w
+energy : (6,) int64, aJ an operation, in the order of MON.ENERGY_*
+"""
 
 
 def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
@@ -81,12 +76,18 @@ def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
     for column in ("read", "w1c", "pulse", "firmware", "latch", "free_running"):
         words[column] = getattr(table, column)
     words["write"], words["reset"], words["keep"] = table.write & populated, table.reset & populated, keep
-    return RegisterRules(table.decode, words, ranges, table.fields, energy)
+    every = np.arange(len(words) + 1)
+    parts = {"decode": table.decode, "words": words, "ranges": ranges, "fields": table.fields, "energy": energy}
+    parts |= {"range_at": np.searchsorted(ranges[:, 0], every), "field_at": np.searchsorted(table.fields[:, 0], every)}
+    rules = np.zeros(1, [(name, part.dtype, part.shape) for name, part in parts.items()])
+    for name, part in parts.items():
+        rules[name][0] = part
+    return rules
 
 
 def power_on_registers(rules: RegisterRules, cap: Capabilities, firmware: bool) -> NDArray[np.uint32]:
     """Registers at power-on; without firmware the chip is READY at once."""
-    words: NDArray[np.uint32] = rules.words["reset"].copy()
+    words: NDArray[np.uint32] = rules["words"][0]["reset"].copy()
     words[W.MAP_HASH] = MAP_HASH_WORD
     words[W.FABRIC_STATUS] = W.SETTLED
     if not firmware:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from tsu_contract.operations import TIME_MAX, Op
 from tsu_contract.registers import REGISTER_SPACE, REGISTERS, WINDOW_AT, WINDOW_STRIDE, Register, Window, access_table
 from tsu_contract.wire import FRAMES_MAX, PAYLOAD_BYTES_MAX, Frame
 from tsu_emu.digital.regfile import RegisterRules
-from tsu_emu.jit import inner, kernel
+from tsu_emu.jit import kernel, unfolded
 
 U = np.uint32
 SPACE, STRIDE = REGISTER_SPACE, WINDOW_STRIDE
@@ -29,28 +29,34 @@ OK, BAD_OPERATION, BAD_CHIP, UNMAPPED, MISALIGNED, READ_ONLY, WRITE_ONLY, RESERV
 )  # fmt: skip
 TIME_ROOM = TIME_MAX - (1 << 50)
 """Chip time that operations may ask for; the rest is room for their own cost."""
+READS_MAX, READ_WORDS_MAX = FRAMES_MAX - 2, PAYLOAD_BYTES_MAX // 4
+"""BLKRD operations of a message, and words of them all."""
 
 
-class WindowRules(NamedTuple):
-    """Per window number (address / WINDOW_STRIDE): populated 32-bit words (0: no window), writable, cost class 0, 1 or 2."""
+WindowRules = NDArray[Any]
+"""Per window number (address / WINDOW_STRIDE), one record (1,) as RegisterRules.
 
-    words: NDArray[np.int64]
-    writable: NDArray[np.bool_]
-    cost: NDArray[np.int64]
+words : populated 32-bit words (0: no window); writable; cost : class 0, 1 or 2
+elements, bytes : how many elements, of how many bytes; limited : whether each is to be in low .. high
+settles : a write moves DACs
+"""
+_WINDOW_COLUMNS = ("words", "writable", "cost", "elements", "bytes", "limited", "low", "high", "settles")
 
 
 def make_window_rules(cap: Capabilities) -> WindowRules:
     """The windows of a chip."""
-    count = (1 << 32) // WINDOW_STRIDE
-    rules = WindowRules(np.zeros(count, np.int64), np.zeros(count, np.bool_), np.zeros(count, np.int64))
+    rules = np.zeros(1, [(name, "i8", ((1 << 32) // WINDOW_STRIDE,)) for name in _WINDOW_COLUMNS])
     for index, window in WINDOW_AT.items():
-        rules.words[index] = cap.words(window)
-        rules.writable[index] = "w" in window.access
-        rules.cost[index] = ("beat", "dac_beat", "scan_beat").index(window.cost)
+        limits, size = cap.limits(window), window.dtype.itemsize
+        cost = ("beat", "dac_beat", "scan_beat").index(window.cost)
+        row = (cap.words(window), "w" in window.access, cost, prod(cap.shape(window)), size, limits is not None)
+        row += (*(limits or (0, 0)), window.name in ("COUPLING", "BIAS"))
+        for name, value in zip(_WINDOW_COLUMNS, row, strict=True):
+            rules[name][0, index] = value
     return rules
 
 
-@inner
+@unfolded
 def _window_fault(windows, op, addr, count):  # type: ignore[no-untyped-def]
     """Code of what is wrong with an access of `count` words at a window address."""
     window = addr // STRIDE
@@ -66,7 +72,7 @@ def _window_fault(windows, op, addr, count):  # type: ignore[no-untyped-def]
     return OK
 
 
-@inner
+@unfolded
 def _bits_fault(rules, op, word, value, mask):  # type: ignore[no-untyped-def]
     """Code of what is wrong with the bits that WRITE or RMW brings to a register word."""
     legal = rules.words[word].write | rules.words[word].w1c | rules.words[word].pulse
@@ -75,21 +81,21 @@ def _bits_fault(rules, op, word, value, mask):  # type: ignore[no-untyped-def]
     if op == RMW:
         if mask & ~legal or mask == 0:
             return RESERVED
-        for k in range(rules.fields.shape[0]):
+        for k in range(rules.field_at[word], rules.field_at[word + 1]):
             covered = rules.fields[k, 1] & mask
-            if rules.fields[k, 0] == word and covered != 0 and covered != rules.fields[k, 1] & legal:
+            if covered != 0 and covered != rules.fields[k, 1] & legal:
                 return SPLIT
     elif value & ~legal:
         return RESERVED
-    for k in range(rules.ranges.shape[0]):
-        if rules.ranges[k, 0] == word and rules.ranges[k, 2] & mask:
+    for k in range(rules.range_at[word], rules.range_at[word + 1]):
+        if rules.ranges[k, 2] & mask:
             number = (value & rules.ranges[k, 2]) >> rules.ranges[k, 1]
             if number < rules.ranges[k, 3] or number > rules.ranges[k, 4]:
                 return RANGE
     return OK
 
 
-@inner
+@unfolded
 def _register_fault(rules, op, addr, value, mask):  # type: ignore[no-untyped-def]
     if addr >= SPACE or rules.decode[addr // 4] < 0:
         return UNMAPPED
@@ -106,42 +112,67 @@ def _register_fault(rules, op, addr, value, mask):  # type: ignore[no-untyped-de
 
 
 @kernel
-def first_fault(records, rules, windows, link):  # type: ignore[no-untyped-def]
-    """(index, code) of the first operation that may not be, or (-1, OK), and whether the list has bursts or writes to windows.
+def first_fault(records, all_rules, all_windows, link):  # type: ignore[no-untyped-def]
+    """(index, code) of the first operation that may not be, or (-1, OK), and whether payloads, single writes to windows or the
+    length of the reply are still to be looked at.
 
     link : the link's clock, cycles
     """
-    asked, moves = link, False
+    rules, windows = all_rules[0], all_windows[0]
+    asked, rest, reads, words = link, False, 0, 0
     for k in range(records.size):
         r = records[k]
         op, addr, arg = np.int64(r.op), np.int64(r.addr), np.int64(r.arg & np.uint64(0x7FFFFFFFFFFFFFFF))
         if op < READ or op > FENCE or r.flags != 0:
-            return k, BAD_OPERATION, moves
+            return k, BAD_OPERATION, rest
         if r.chip != 0:
-            return k, BAD_CHIP, moves
+            return k, BAD_CHIP, rest
         timed = op == DELAY or op == DELAY_UNTIL
         if (addr != 0 and (timed or op == FENCE)) or (r.arg != 0 and (op <= RMW or op == FENCE)):
-            return k, BAD_OPERATION, moves
+            return k, BAD_OPERATION, rest
         if (r.value != 0 and not (op == WRITE or op == RMW or op == WAIT)) or (r.mask != 0 and op != RMW and op != WAIT):
-            return k, BAD_OPERATION, moves
+            return k, BAD_OPERATION, rest
         if timed or op == WAIT:
             asked = max(asked, arg) if op == DELAY_UNTIL else asked + arg
             if r.arg > np.uint64(TIME_ROOM) or asked > TIME_ROOM:
-                return k, RANGE, moves
+                return k, RANGE, rest
         if timed or op == FENCE:
             continue
         if addr % 4 != 0:
-            return k, MISALIGNED, moves
+            return k, MISALIGNED, rest
         count = arg if op == BLKRD or op == BLKWR else 1
         if np.uint64(count) != r.arg and (op == BLKRD or op == BLKWR):
-            return k, UNPOPULATED, moves
+            return k, UNPOPULATED, rest
         if (op == RMW or op == WAIT) and r.value & ~r.mask:
-            return k, BAD_OPERATION, moves
+            return k, BAD_OPERATION, rest
         code = _window_fault(windows, op, addr, count) if addr >= STRIDE else _register_fault(rules, op, addr, r.value, r.mask)
-        moves = bool(moves or (addr >= STRIDE and op != READ))
         if code != OK:
-            return k, code, moves
-    return -1, OK, moves
+            return k, code, rest
+        if op == BLKRD:
+            reads, words = reads + 1, words + count
+        rest = bool(rest or (addr >= STRIDE and (op == WRITE or op == BLKWR)) or reads > READS_MAX or words > READ_WORDS_MAX)
+    return -1, OK, rest
+
+
+@kernel
+def first_value_fault(records, all_windows):  # type: ignore[no-untyped-def]
+    """Index of the first WRITE of a window's word that has an element out of its limits, or -1; elements past the window's
+    last are not looked at."""
+    windows = all_windows[0]
+    for k in range(records.size):
+        r = records[k]
+        window = np.int64(r.addr) // STRIDE
+        if r.op != WRITE or window == 0 or windows.limited[window] == 0:
+            continue
+        size, low, high = windows.bytes[window], windows.low[window], windows.high[window]
+        first, bits = (np.int64(r.addr) % STRIDE) // size, 8 * size
+        for part in range(min(4 // size, windows.elements[window] - first)):
+            value = np.int64(r.value) >> bits * part & (1 << bits) - 1
+            if low < 0 and value >> bits - 1:
+                value -= 1 << bits
+            if value < low or value > high:
+                return k
+    return -1
 
 
 def check(
@@ -151,17 +182,21 @@ def check(
 
     records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order; link : cycle, the host link's clock
     """
-    index, code, moves = first_fault(records, rules, windows, link)
+    index, code, rest = first_fault(records, rules, windows, link)
     if code:
         raise _explain(Code(code), int(index), records[index], cap)
-    if not moves and not payloads:
+    if not rest and not payloads:
         return
     burst_reads = records["arg"][records["op"] == BLKRD]
-    if len(burst_reads) > FRAMES_MAX - 2:
-        raise fail(Code.TOO_LARGE, f"{len(burst_reads)} BLKRD operations; a reply has room for {FRAMES_MAX - 2}")
+    if len(burst_reads) > READS_MAX:
+        raise fail(Code.TOO_LARGE, f"{len(burst_reads)} BLKRD operations; a reply has room for {READS_MAX}")
     if 4 * int(burst_reads.sum(dtype=np.uint64)) > PAYLOAD_BYTES_MAX:
         raise fail(Code.TOO_LARGE, f"the reply would exceed {PAYLOAD_BYTES_MAX} bytes; read in several messages")
     _check_payloads(records, payloads, cap)
+    index = first_value_fault(records, windows)
+    if index >= 0:
+        r = records[index]
+        _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], r["value"].tobytes(), int(index), int(r["addr"]), cap)
 
 
 def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capabilities) -> None:
@@ -175,10 +210,6 @@ def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capab
             window = WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE].name
             raise fail(Code.BAD_PAYLOAD, message, index, int(r["addr"]), window)
         _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], payload, index, int(r["addr"]), cap)
-    single = np.flatnonzero((records["op"] == WRITE) & (records["addr"] >= STRIDE))
-    for index in single.tolist():
-        r = records[index]
-        _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], r["value"].tobytes(), index, int(r["addr"]), cap)
 
 
 def _check_values(window: Window, data: Frame, index: int, addr: int, cap: Capabilities) -> None:
