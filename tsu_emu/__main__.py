@@ -10,7 +10,9 @@ import typer
 from tsu_emu import __version__
 
 if TYPE_CHECKING:
+    from tsu_emu.chip import Chip
     from tsu_emu.config import ChipConfig
+    from tsu_emu.server.daemon import Handler
 
 app = typer.Typer(
     name="tsu-emu",
@@ -94,26 +96,33 @@ def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bo
 def _serve(config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool) -> None:
     import os
 
-    from tsu_emu.bench.instruments import Instruments
-    from tsu_emu.bench.oracle import Oracle
     from tsu_emu.chip import Chip
     from tsu_emu.server.daemon import Daemon, announce, boot_word, keep_freed_memory, prepare
     from tsu_emu.server.session import Server
-    from tsu_emu.warmup import warm_up
+    from tsu_emu.warmup import warm_up_once
     from tsu_firmware import BootFirmware
 
     keep_freed_memory()
     for at in (endpoint, *doors.values()):
         prepare(at)
-    warm_up(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
+    warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
     chip = Chip(config, BootFirmware(), threads=min(threads, os.cpu_count() or 1))
-    kinds = {"instruments": Instruments, "oracle": Oracle}
-    handlers = {name: (at, kinds[name](chip).handle) for name, at in doors.items()}
-    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, handlers)
+    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, _handlers(chip, doors))
     daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **daemon.endpoints))
     if exit_with_stdin:
         # whoever started it waits for its end, and the interpreter takes its time over compiled code
         os._exit(0)
+
+
+def _handlers(chip: Chip, doors: dict[str, str]) -> dict[str, tuple[str, Handler]]:
+    """Endpoint and handler of each door, by name."""
+    if not doors:
+        return {}
+    from tsu_emu.bench.instruments import Instruments
+    from tsu_emu.bench.oracle import Oracle
+
+    kinds = {"instruments": Instruments, "oracle": Oracle}
+    return {name: (at, kinds[name](chip).handle) for name, at in doors.items()}
 
 
 @app.command()

@@ -1,11 +1,18 @@
-"""Compiles everything a daemon runs, once per version, by leading a tiny chip through its life."""
+"""Compiles everything a daemon runs, once per version, by leading a tiny chip through its life.
+
+What was compiled is marked in the cache directory. A daemon that finds the mark loads each function when it first runs it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
+import numba
 import numpy as np
 from numba.core import event
+from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 
 from tsu_contract.capabilities import VALUE_KINDS, Capabilities
@@ -48,13 +55,36 @@ class _Boot:
 def warm_up(progress: Progress, config: ChipConfig | None = None) -> None:
     """Returns when all that a chip of `config` runs is compiled; clocked p-bits without a config.
 
-    From scratch it takes about half a minute, from the cache a fraction of a second.
+    From scratch it takes about a minute, from the cache a fraction of a second.
     """
+    _lead(progress, _lives(config))
+
+
+def warm_up_once(progress: Progress, config: ChipConfig) -> None:
+    """As `warm_up`, and returns at once if it was done before on this machine by this version."""
+    _lead(progress, [life for life in _lives(config) if not _mark(life).exists()])
+
+
+def _lead(progress: Progress, lives: list[ChipConfig]) -> None:
     with event.install_listener("numba:compile", _Count(progress)):
-        for sigma in (0.0, 0.01):
-            _live(_pbits(sigma))
-        if config is not None and is_general(config):
-            _live(_tiny(config))
+        for config in lives:
+            _live(config)
+            mark = _mark(config)
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def _lives(config: ChipConfig | None) -> list[ChipConfig]:
+    """Small chips that run all that one of `config` runs."""
+    return [_pbits(0.0), _pbits(0.01)] + ([_tiny(config)] if config is not None and is_general(config) else [])
+
+
+def _mark(config: ChipConfig) -> Path:
+    """The file that says that a small chip was led through its life by this version on such a processor."""
+    processor = cpu_target.target_context.codegen().magic_tuple()
+    life = config.model_dump_json(exclude={"name", "description", "seeds", "provenance"})
+    of = hashlib.sha256(f"{jit.cache_directory().name} {processor} {life}".encode()).hexdigest()[:16]
+    return Path(numba.config.CACHE_DIR) / "warm" / of  # type: ignore[attr-defined]
 
 
 def _pbits(sigma: float) -> ChipConfig:

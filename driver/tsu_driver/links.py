@@ -12,7 +12,6 @@ from tsu_contract.errors import Layer, ProtocolError
 from tsu_contract.wire import Frame, Kind, Reply, Request, decode_reply, encode_request
 from tsu_driver.errors import LinkError, LinkTimeout
 
-
 SOCKET_BYTES = 1 << 20
 """Asked of the system for each direction: bulk data then wake the other side less often."""
 

@@ -1,6 +1,6 @@
 """Measures speed; every rate of updates stands beside a moment that a wrong sampler would miss.
 
-    tools/run bench wire [--json FILE]               register operations and bulk data through a daemon, beside a bare echo
+    tools/run bench wire [--json FILE]               register operations, bulk data, training and starting through a daemon
     tools/run bench kernels [--json FILE]            spin updates per second of whole chips in process
     tools/run bench tick [--json FILE]               a tick of training on digits, its parts, and the same in plain numpy
     tools/run bench kernels --peers [--json FILE]    the same, and the samplers of others on the same couplings, in turn with ours
@@ -41,7 +41,9 @@ def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
     everything = workloads(quick) if peers else []
     rows = [_load("before")]
     with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task(f"measuring {name}", total=repeats * (3 if name == "tick" else 1 + len(everything) + 2 * peers))
+        task = bar.add_task(
+            f"measuring {name}", total=repeats * (3 if name in ("tick", "wire") else 1 + len(everything) + 2 * peers)
+        )
         effort = Effort(repeats, quick, lambda: bar.advance(task))
         parts: list[Callable[[], list[Row]]] = [partial(BENCHES[name], effort)]
         parts += [partial(compare, workload, unavailable, effort, console.print) for workload in everything]
@@ -70,10 +72,9 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.peers and arguments.name != "kernels":
         parser.error("--peers goes with kernels")
-    if arguments.name != "wire":
-        from tsu_emu.warmup import warm_up
+    from tsu_emu.warmup import warm_up
 
-        warm_up(lambda done, total: None)
+    warm_up(lambda done, total: None)
     repeats = QUICK_REPEATS if arguments.quick else REPEATS
     rows = measure(arguments.name, arguments.peers, repeats, arguments.quick)
     if arguments.json:

@@ -32,6 +32,12 @@ def median_row(name: str, values: Sequence[float], unit: str, goal: float | None
     return Row(name, value, unit, spread) if goal is None else Row.at_least(name, value, goal, unit, spread)
 
 
+def most_row(name: str, values: Sequence[float], unit: str, goal: float | None) -> Row:
+    """As `median_row`, `goal` being a greatest value."""
+    row = median_row(name, values, unit)
+    return row if goal is None else Row.at_most(name, row.value, goal, unit, row.spread)
+
+
 def zero_row(name: str, value: float, error: float, unit: str = "") -> Row:
     """A value that is to be 0 within five of its standard errors."""
     return Row(name, value, unit, error, "|value| <= 5 spread", abs(value) <= 5 * error)

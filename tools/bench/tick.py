@@ -6,7 +6,7 @@ Ticks go by the clock on the wall, parts by processor time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from measuring import Effort, median_row
@@ -50,32 +50,35 @@ def training(algorithm: type[Ctd], chip: str, ticks: int) -> Callable[[], float]
 class Parts:
     """A chip in process, whose programs are timed."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, changes: Mapping[str, str] | None = None) -> None:
+        """changes : to the configuration `name`, as `tsu_emu.config.load` takes them."""
         from tsu_emu.chip import Chip
         from tsu_emu.config import load
 
-        self.chip = Chip(load(name))
+        self.chip = Chip(load(name, changes))
         size = self.chip.capabilities.couplers
         codes = np.random.default_rng(0).integers(-20, 21, size).astype("<i2").tobytes()
         enable, first = register("FABRIC.PLANE_ENABLE"), 0xFFFFFFFF
-        self._write([("COUPLING", codes)], [(enable.at(word), first) for word in (0, 1)])
+        self.write([("COUPLING", codes)], [(enable.at(word), first) for word in (0, 1)])
         roles = [(register("CORR.DATA_PLANES").at(0), first), (register("CORR.FREE_PLANES").at(1), first)]
         averages = [(register(f"CORR.{role}").at(), 1 << 15) for role in ("ALPHA_DATA", "ALPHA_FREE")]
         rate = [(register("LEARN.PAIR_TERM").at(k), 1 + k) for k in (0, 1)]
         rate += [(register("LEARN.PAIR_RATE").at(k), 3000) for k in (0, 1)]
         rate += [(register("LEARN.NORM_DATA").at(), 2048), (register("LEARN.NORM_FREE").at(), 2048)]
         rate += [(register("LEARN.GAIN").at(), 1 << 31), (register("LEARN.CTRL").at(), 1)]
-        self._write([], [*roles, *averages, *rate])
+        self.write([], [*roles, *averages, *rate])
 
-    def _write(self, windows: Sequence[tuple[str, bytes]], words: Sequence[tuple[int, int]]) -> None:
+    def write(self, windows: Sequence[tuple[str, bytes]], words: Sequence[tuple[int, int]]) -> None:
+        """Bursts, window and payload, then words, address and value."""
         records = np.zeros(len(windows) + len(words), RECORD)
         for k, (name, payload) in enumerate(windows):
             records[k] = (Op.BLKWR, 0, 0, WINDOWS[name].address, 0, 0, len(payload) // 4)
         for k, (address, word) in enumerate(words, start=len(windows)):
             records[k] = (Op.WRITE, 0, 0, address, word, 0, 0)
-        self._execute(records, [payload for _, payload in windows])
+        self.execute(records, [payload for _, payload in windows])
 
-    def _execute(self, records: NDArray[np.void], payloads: Sequence[bytes] = ()) -> None:
+    def execute(self, records: NDArray[np.void], payloads: Sequence[bytes] = ()) -> None:
+        """RuntimeError if the list does not come through."""
         failure = self.chip.execute(records, payloads).failure
         if failure is not None:
             raise RuntimeError(failure.message)
@@ -84,12 +87,12 @@ class Parts:
         """Processor time of one pass through `body`, which is looped."""
         loop = [Instruction(Opcode.LOOP, count), *body, Instruction(Opcode.END), Instruction(Opcode.HALT)]
         address = register("CORR.CTRL").at(), register("SEQ.PC").at()
-        self._write([("PROGRAM", assemble(loop).tobytes())], [(address[0], int(correlate)), (address[1], 0)])
+        self.write([("PROGRAM", assemble(loop).tobytes())], [(address[0], int(correlate)), (address[1], 0)])
         records = np.zeros(2, RECORD)
         records[0] = (Op.WRITE, 0, 0, register("SEQ.CTRL").at(), 1, 0, 0)
         records[1] = (Op.WAIT, 0, 0, register("SEQ.STATUS").at(), 2, 0xFF, 1 << 40)
         begin = time.thread_time()
-        self._execute(records)
+        self.execute(records)
         return (time.thread_time() - begin) / count
 
 

@@ -18,7 +18,7 @@ class Codes:
         self._plant, self._state, self._parameters = plant, state, parameters
 
     def written(self, bank: int, first: int, count: int, writes: int, times: NDArray[np.int64] | None = None) -> None:
-        """Codes first .. first + count - 1 of a bank are new; writes : that cost energy; times : (count,), cycles; None for NOW."""
+        """Codes first .. first + count - 1 of a bank are new; writes : that cost energy; times : (count,) cycles, or NOW."""
         times = self._state.time[S.NOW : S.NOW + 1].copy() if times is None else times
         self._state.core["counts"][0, S.WRITES] += writes
         self._parameters.written(bank, first, count, times)

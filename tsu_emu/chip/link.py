@@ -105,7 +105,7 @@ def begin(core, rules, windows, timings, records, values, cycles):  # type: igno
 
 @kernel
 def execute(core, all_rules, all_windows, timings, records, values, cycles, start):  # type: ignore[no-untyped-def]
-    """Operations from `start` on, at their cycles; results into `values` (n,) uint32, when windows are accessed into `cycles` (n,).
+    """Operations from `start` on, at their cycles; results into `values` (n,) uint32, cycles of window accesses into `cycles`.
 
     Returns (index, reason, until, effects). DONE: all carried out (index = n). AT_WINDOW: operation `index` acts now and its
     data are to be moved, with those of `effects` such operations before it, on words one after the other; AT_EFFECT: it acted,

@@ -167,8 +167,8 @@ class WindowPort:
         return data + bytes(4 * words - len(data))
 
     def write(self, address: int, data: Frame, cycles: NDArray[np.int64] | None = None) -> None:
-        """Little-endian words to a window address on, in one access at NOW or word by word at `cycles`, the last of them NOW; DACs
-        take their new codes at once."""
+        """Little-endian words to a window address on, in one access at NOW, or word by word at `cycles` up to NOW; DACs take
+        their new codes at once."""
         name, first = WINDOW_AT[address // WINDOW_STRIDE].name, (address % WINDOW_STRIDE) // 4
         if name in self._banks:
             scatter_planes(np.frombuffer(data, np.uint32), self._cell_words, first, self._banks[name])

@@ -49,8 +49,8 @@ def make_window_rules(cap: Capabilities) -> WindowRules:
     for index, window in WINDOW_AT.items():
         limits, size = cap.limits(window), window.dtype.itemsize
         cost = ("beat", "dac_beat", "scan_beat").index(window.cost)
-        row = (cap.words(window), "w" in window.access, cost, prod(cap.shape(window)), size, limits is not None)
-        row += (*(limits or (0, 0)), window.name in ("COUPLING", "BIAS"))
+        first = (cap.words(window), "w" in window.access, cost, prod(cap.shape(window)), size, limits is not None)
+        row = (*first, *(limits or (0, 0)), window.name in ("COUPLING", "BIAS"))
         for name, value in zip(_WINDOW_COLUMNS, row, strict=True):
             rules[name][0, index] = value
     return rules
@@ -119,7 +119,7 @@ def first_fault(records, all_rules, all_windows, link):  # type: ignore[no-untyp
     link : the link's clock, cycles
     """
     rules, windows = all_rules[0], all_windows[0]
-    asked, rest, reads, words = link, False, 0, 0
+    asked, rest, reads, words = link, False, 0, np.int64(0)
     for k in range(records.size):
         r = records[k]
         op, addr, arg = np.int64(r.op), np.int64(r.addr), np.int64(r.arg & np.uint64(0x7FFFFFFFFFFFFFFF))

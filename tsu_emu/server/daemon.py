@@ -258,7 +258,7 @@ class Daemon:
 
 
 def keep_freed_memory() -> None:
-    """Lets the C library, if it is GNU's, keep buffers of megabytes that were freed: fresh pages for each cost more than copying."""
+    """Lets the C library, if it is GNU's, keep large buffers that were freed: fresh pages for each cost more than copying."""
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, 32 << 20)
