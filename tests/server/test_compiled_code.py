@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import numba
+import pytest
 
 from server.process import environment
+from tsu_emu import jit, warmup
+from tsu_emu.config import ChipConfig, load
 
 
 def test_threading_layer_is_up_before_any_compiled_code_runs() -> None:
@@ -58,3 +64,31 @@ def test_after_the_warm_up_a_daemon_compiles_nothing_more() -> None:
     ran = subprocess.run([sys.executable, "-c", AFTER_WARM_UP], capture_output=True, text=True, timeout=300, env=environment())
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == "{}"
+
+
+def test_a_start_warms_up_what_was_not_warmed_up_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By this version: clocked p-bits twice, and once more for each other kind; seeds and names make no difference."""
+    lives: list[ChipConfig] = []
+    monkeypatch.setattr(warmup, "_live", lives.append)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def lived(name: str, **changes: str) -> int:
+        before = len(lives)
+        warmup.warm_up_once(lambda done, total: None, load(name, changes))
+        return len(lives) - before
+
+    assert lived("ideal-16") == 2
+    assert lived("ideal-16") == 0
+    assert lived("digits-ideal") == 0
+    assert lived("digits-typical") == 1
+    assert lived("digits-typical", **{"seeds.die": "7"}) == 0
+    assert lived("langevin-16") == 1
+    monkeypatch.setattr(jit, "cache_directory", lambda: tmp_path / "another version")
+    assert lived("digits-typical") == 3
+
+
+def test_the_emulator_loads_no_linear_algebra_of_scipy() -> None:
+    """Numba's array functions would, and a start would take .1 to .2 s more."""
+    code = "import sys, tsu_emu.chip, numba.np.arraymath; print('scipy.linalg' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment(), check=True)
+    assert run.stdout.strip() == "False"

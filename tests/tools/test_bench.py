@@ -45,7 +45,7 @@ def effort(repeats: int) -> Any:
 def test_a_quick_run_has_every_row(tmp_path: Path) -> None:
     """Each chip's rate, a moment that proves its sampler, and its share of the roof; wire and tick need daemons. What
     correlations cost is a difference, in a quick run of any sign."""
-    for name, expected in (("kernels", 2 + 3 + 3 * 7 + 2), ("wire", 2 + 8), ("tick", 2 + 5 + 2 * 4)):
+    for name, expected in (("kernels", 2 + 3 + 3 * 7 + 2), ("wire", 2 + 8 + 8 + 3 + 4 + 2 * 7), ("tick", 2 + 5 + 2 * 4)):
         out = tmp_path / f"{name}.json"
         done = subprocess.run(
             [sys.executable, str(FOLDER), name, "--quick", "--json", str(out)],
@@ -57,7 +57,7 @@ def test_a_quick_run_has_every_row(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         rows = json.loads(out.read_text())["rows"]
         assert len(rows) == expected
-        rates = [row for row in rows if row["unit"] in ("M/s", "G/s", "GB/s", "M op/s", "MiB/s", "us", "ticks/s")]
+        rates = [row for row in rows if row["unit"] in ("M/s", "G/s", "GB/s", "M op/s", "GiB/s", "us", "ticks/s")]
         assert all(row["value"] > 0 for row in rates if "correlations" not in row["name"])
         moments = [row["ok"] for row in rows if "<s I>" in row["name"]]
         assert moments == [True] * (7 if name == "kernels" else 0)

@@ -18,6 +18,8 @@ SIDES, QUICK_SIDES = (128, 256), (16, 32)
 """Of the grid of z1-128: 255 thousand couplings, and a million."""
 GROWTH = 1.3
 """Of the cost of an element from the small chip to the large one, at most."""
+LATER = 1 << 22
+"""32 epochs of slow effects. Without it a larger chip, which takes longer to program, would have more of them to make up for."""
 WRITES = 4096
 """Single writes of bias words in a message."""
 
@@ -31,7 +33,7 @@ class Whole:
         self._codes = [np.random.default_rng(k).integers(-20, 21, self.cap.couplers).astype("<i2").tobytes() for k in (0, 1)]
         self.parts.seconds([Instruction(Opcode.STROBE)], 1)
         spins = WINDOWS["SPIN"]
-        self._spins = _record(Op.BLKRD, spins.address, words=self.cap.words(spins))
+        self._spins = _record(Op.BLKRD, spins.address, self.cap.words(spins))
         self._single = np.zeros(min(WRITES, self.cap.cells // 2), RECORD)
         self._single["op"], self._single["addr"] = Op.WRITE, WINDOWS["BIAS"].address + 4 * np.arange(len(self._single))
 
@@ -42,8 +44,15 @@ class Whole:
         return _timed(lambda: self.parts.write(codes, [])) / self.cap.couplers
 
     def first_sweep(self) -> float:
-        """us a coupling of a sweep after `program`: whatever is derived from the codes is made anew."""
+        """us a coupling of a sweep after a write of one word: whatever is derived from the codes is made anew."""
+        self.parts.seconds([Instruction(Opcode.RUN, 10)], 1)
+        self.parts.execute(self._single[:1])
+        return 1e6 * self.parts.seconds([Instruction(Opcode.RUN, 1)], 1) / self.cap.couplers
+
+    def first_sweep_later(self) -> float:
+        """us a coupling of a sweep `LATER` cycles after `program`, when slow effects have moved on."""
         self.program()
+        self.parts.execute(_record(Op.DELAY, 0, LATER))
         return 1e6 * self.parts.seconds([Instruction(Opcode.RUN, 1)], 1) / self.cap.couplers
 
     def read_spins(self) -> float:
@@ -52,9 +61,10 @@ class Whole:
 
     def correlate(self) -> float:
         """us a pair of a sweep's update of the correlations, 32 planes in each role."""
-        sweep, count = [Instruction(Opcode.RUN, 10)], 1
-        bare = self.parts.seconds(sweep, count)
-        return 1e5 * (self.parts.seconds(sweep, count, correlate=True) - bare) / self.cap.pairs
+        sweeps = [Instruction(Opcode.RUN, 20)]
+        self.parts.seconds(sweeps, 1)
+        bare = self.parts.seconds(sweeps, 1)
+        return 1e6 * (self.parts.seconds(sweeps, 1, correlate=True) - bare) / 20 / self.cap.pairs
 
     def learn(self) -> float:
         """us a pair of LEARN, and waiting until all has settled."""
@@ -68,6 +78,7 @@ class Whole:
 KINDS: dict[str, Callable[[Whole], float]] = {
     "programming a coupling": Whole.program,
     "first sweep after a write, a coupling": Whole.first_sweep,
+    "first sweep 32 epochs after programming, a coupling": Whole.first_sweep_later,
     "reading a spin of 64 planes": Whole.read_spins,
     "correlating a pair in 64 planes": Whole.correlate,
     "LEARN, a pair": Whole.learn,
@@ -75,9 +86,9 @@ KINDS: dict[str, Callable[[Whole], float]] = {
 }
 
 
-def _record(op: Op, address: int, words: int) -> np.ndarray:
+def _record(op: Op, address: int, arg: int) -> np.ndarray:
     record = np.zeros(1, RECORD)
-    record[0] = (op, 0, 0, address, 0, 0, words)
+    record[0] = (op, 0, 0, address, 0, 0, arg)
     return record
 
 

@@ -156,8 +156,7 @@ def first_fault(records, all_rules, all_windows, link):  # type: ignore[no-untyp
 
 @kernel
 def first_value_fault(records, all_windows):  # type: ignore[no-untyped-def]
-    """Index of the first WRITE of a window's word that has an element out of its limits, or -1; elements past the window's
-    last are not looked at."""
+    """Index of the first WRITE of a window's word with an element out of limits, or -1; none past the last is looked at."""
     windows = all_windows[0]
     for k in range(records.size):
         r = records[k]
@@ -182,11 +181,9 @@ def check(
 
     records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order; link : cycle, the host link's clock
     """
-    index, code, rest = first_fault(records, rules, windows, link)
+    index, code, _ = first_fault(records, rules, windows, link)
     if code:
         raise _explain(Code(code), int(index), records[index], cap)
-    if not rest and not payloads:
-        return
     burst_reads = records["arg"][records["op"] == BLKRD]
     if len(burst_reads) > READS_MAX:
         raise fail(Code.TOO_LARGE, f"{len(burst_reads)} BLKRD operations; a reply has room for {READS_MAX}")
