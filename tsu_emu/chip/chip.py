@@ -85,7 +85,7 @@ class Chip:
         records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order. A WAIT or a bus access that fails ends
             the list.
         """
-        records = records.copy()
+        records = records.view(np.uint8).copy().view(records.dtype)  # as bytes: field by field it takes five times as long
         begin = self.link_time
         values, cycles = np.zeros(len(records), np.uint32), np.empty(len(records), np.int64)
         result = Result(0, begin, begin, values)
