@@ -156,6 +156,7 @@ CORE = np.dtype(
         ("faulty", "i8"),
         ("faults", "i8", (FAULTS, 4)),
         ("registers", "u4", (len(_TABLE.reset),)),
+        *([("even", "u4")] if len(_TABLE.reset) % 2 else []),
     ],
     align=True,
 )
@@ -163,7 +164,8 @@ CORE = np.dtype(
 
 time, cycles and counts; events, cycle of each source's next event, or NEVER; sequencer; firmware, owned by the boot firmware;
 irq_log, rows (number, cycle, pending), row = number % IRQ_ROWS; counts of operations, now and as of EPOCH; heat, lab, faults, see
-above; faulty, 1 if the bus has faults to look for; registers, by word number of the access table
+above; faulty, 1 if the bus has faults to look for; registers, by word number of the access table. `even` fills the record up:
+copies leave bytes between fields as they happen to be.
 """
 
 

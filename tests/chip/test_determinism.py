@@ -9,6 +9,7 @@ from serving import Pins, Row, config
 from tsu_contract.operations import Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
+from tsu_emu import state as S
 from tsu_emu.analog import sweep
 from tsu_emu.chip import Chip
 from tsu_emu.config import ChipConfig
@@ -156,3 +157,8 @@ def test_a_state_of_another_shape_is_refused() -> None:
     small, large = (Chip(config({"kind": "dense", "cells": n})) for n in (3, 4))
     with pytest.raises(ValueError, match="bias_code"):
         restore(large.state, {**save(large.state), "bias_code": small.state.bias_code})
+
+
+def test_no_bytes_of_the_core_lie_between_its_fields() -> None:
+    """Copies of records leave such bytes as they happen to be, and digests would see them."""
+    assert sum(S.CORE.fields[name][0].itemsize for name in S.CORE.names) == S.CORE.itemsize  # type: ignore[index, union-attr]
