@@ -208,6 +208,13 @@ class Running(NamedTuple):
     mean_latch: NDArray[np.int32]
     soft_next: NDArray[np.int16]
     soft: NDArray[np.int16]
+    learn_pair: NDArray[np.int32]
+    learn_bias: NDArray[np.int32]
+    freeze_pair: NDArray[np.uint32]
+    freeze_bias: NDArray[np.uint32]
+    hostmem: NDArray[np.uint32]
+    ladder: NDArray[np.uint16]
+    swap_count: NDArray[np.uint32]
 
 
 class ChipState(NamedTuple):

@@ -93,8 +93,8 @@ def _pbits(sigma: float) -> ChipConfig:
     errors = {"coupling": {"dac": dac, "gain_sigma": sigma}, "bias": {"dac": dac}}
     errors |= {"cell": {"kind": "pbit", "slope_sigma": sigma, "offset_sigma_kt": sigma}}
     errors |= {"temperature": {"dac": {**dac, "full_scale": 4.0}}}
-    learning = {"bits": 12, "hostmem_words": 1}
-    return parse({"name": "warmup", "fabric": {"topology": {"kind": "dense", "cells": 3}}, "learning": learning, **errors})
+    engines = {"learning": {"bits": 12, "hostmem_words": 1}, "trim": {"bits": 4}}
+    return parse({"name": "warmup", "fabric": {"topology": {"kind": "dense", "cells": 3}}, **engines, **errors})
 
 
 def _tiny(config: ChipConfig) -> ChipConfig:
@@ -124,6 +124,8 @@ def _live(config: ChipConfig) -> None:
     rows = [(Op.BLKWR, WINDOWS["PROGRAM"].address, 0, 0, 2 * len(program))]
     if cap.couplers:
         rows.append((Op.BLKWR, couplings.address, 0, 0, cap.words(couplings)))
+    if cap.trim_bits:
+        rows.append((Op.WRITE, WINDOWS["TRIM_OFFSET"].address, 0, 0, 0))
     rows += [
         (Op.WRITE, WINDOWS["BIAS"].address, 0, 0, 0),
         (Op.WRITE, WINDOWS["CLAMP_MASK"].address, 0, 0, 0),

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from chip.test_every_effect import everything
 from serving import Pins, config
 from tsu_contract.operations import Op
+from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
 from tsu_emu.chip.capability import serial_of
+from tsu_emu.chip.firmware import Bus
 from tsu_emu.config import ConfigError
 
 UNIT = 1 << 16
@@ -77,6 +79,29 @@ def test_trims_act_on_chips_whose_parameters_move(kind: str) -> None:
     lsb = 1.0 / 32
     assert after[3] - before[3] == pytest.approx(np.full(16, 20 * lsb), rel=0.2)
     assert after[2] / before[2] == pytest.approx(np.full(16, 1 - 16 * 0.25 / 32), rel=0.03)
+
+
+class _Trimmer:
+    """Firmware that trims two cells some cycles after its start."""
+
+    def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
+        state[0] += 1
+        if state[0] == 1:
+            return 3000
+        bus.write(WINDOWS["TRIM_OFFSET"].address, 0x00600060)
+        return None
+
+
+def test_trims_of_the_firmware_act_in_the_midst_of_a_run() -> None:
+    """Where fields are made inside the compiled loop, which the run does not leave for good meanwhile."""
+    slow_bias = {"dac": {"settling_s": 1e-7}}
+    chip = Chip(config({"kind": "dense", "cells": 8}, 4, trim=TRIM, bias=slow_bias), _Trimmer())
+    pins = Pins(chip)
+    write_window(pins, "PROGRAM", assemble([Instruction(Opcode.RUN, 2000), Instruction(Opcode.HALT)]))
+    done = (Op.WAIT, at("SEQ.STATUS"), 2, 0xFF, 1 << 30)
+    assert pins.operate([(Op.WRITE, at("SEQ.CTRL"), 1, 0, 0), done]).failure is None
+    shift = 0.5 * 96 / 128
+    assert fields(chip)[1] == pytest.approx(np.array([shift, shift, 0, 0, 0, 0, 0, 0]), abs=2 / chip.plant.die.scale)
 
 
 def test_trims_of_a_die_are_its_own_and_can_go_backwards() -> None:

@@ -211,7 +211,7 @@ CASES: dict[str, Case] = {
         H0 + 0.1 * float(np.log1p(np.exp(0.5 / 8.617333262e-5 * (1 / 300 - 1 / 310)))), cycle=HOUR),
     "energy.update_aj": Case(
         lambda x: {"energy": {"update_aj": int(10**6 * x)}},
-        lambda c: float(c._bus_side[1].energy[0] * c.state.core["counts"][0, 0]),
+        lambda c: float(c._bus_side[1]["energy"][0, 0] * c.state.core["counts"][0, 0]),
         10**6 * 4 * 24, 0.5),
     "supply.r_pdn_ohm": Case(
         lambda x: {"supply": {"psrr_db": 20.0, "r_pdn_ohm": 0.1 * x}, "energy": {"standby_w": 0.8}}, mean_j,

@@ -2,7 +2,8 @@
 
     tools/run bench wire [--json FILE]               register operations, bulk data, training and starting through a daemon
     tools/run bench kernels [--json FILE]            spin updates per second of whole chips in process
-    tools/run bench tick [--json FILE]               a tick of training on digits, its parts, and the same in plain numpy
+    tools/run bench tick [--json FILE]               ticks of training on digits, the same in plain numpy, and a tick's parts
+    tools/run bench tick --peers [--json FILE]       the same, and by THRML
     tools/run bench kernels --peers [--json FILE]    the same, and the samplers of others on the same couplings, in turn with ours
 
 Medians over alternating repetitions; spread is one standard deviation over them. docs/benchmarks.md says what each row means.
@@ -25,7 +26,7 @@ from peers.environment import prepare
 from rich.console import Console
 from rich.progress import Progress
 from running import SEED
-from tick import bench_tick
+from tick import bench_thrml, bench_tick, learning_chips
 from wire import bench_wire
 
 from tsu_apps.report import Row, format_rows, write_json
@@ -38,16 +39,14 @@ def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
     """All rows of a benchmark, printed part by part, with a bar while it runs."""
     console = Console(stderr=True)
     unavailable = prepare(console.print) if peers else {}
-    everything = workloads(quick) if peers else []
+    everything = workloads(quick) if peers and name == "kernels" else []
     rows = [_load("before")]
     with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task(
-            f"measuring {name}", total=repeats * (3 if name in ("tick", "wire") else 1 + len(everything) + 2 * peers)
-        )
+        task = bar.add_task(f"measuring {name}", total=_steps(name, peers, repeats, len(everything)))
         effort = Effort(repeats, quick, lambda: bar.advance(task))
         parts: list[Callable[[], list[Row]]] = [partial(BENCHES[name], effort)]
         parts += [partial(compare, workload, unavailable, effort, console.print) for workload in everything]
-        parts += [partial(bench_langevin, unavailable, effort, console.print)] * peers
+        parts += [partial(bench_thrml if name == "tick" else bench_langevin, unavailable, effort, console.print)] * peers
         for part in parts:
             found = part()
             print(format_rows(found), flush=True)
@@ -55,6 +54,13 @@ def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
     rows.append(_load("after"))
     print(format_rows([rows[0], rows[-1]]))
     return rows
+
+
+def _steps(name: str, peers: bool, repeats: int, compared: int) -> int:
+    """How often a benchmark calls `Effort.step`."""
+    if name == "tick":
+        return repeats * (1 + peers) + len(learning_chips(True)) * (repeats + 1)
+    return repeats * (3 if name == "wire" else 1 + compared + 2 * peers)
 
 
 def _load(when: str) -> Row:
@@ -67,11 +73,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/run bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("name", choices=BENCHES, help="what to measure")
     parser.add_argument("--json", metavar="FILE", help="write the rows to FILE")
-    parser.add_argument("--peers", action="store_true", help="kernels: compare with others, which are installed apart")
+    parser.add_argument("--peers", action="store_true", help="kernels, tick: compare with others, which are installed apart")
     parser.add_argument("--quick", action="store_true", help="small sizes, and no goals of speed, for a look that it works")
     arguments = parser.parse_args()
-    if arguments.peers and arguments.name != "kernels":
-        parser.error("--peers goes with kernels")
+    if arguments.peers and arguments.name == "wire":
+        parser.error("--peers goes with kernels and tick")
     from tsu_emu.warmup import warm_up
 
     warm_up(lambda done, total: None)

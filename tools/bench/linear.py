@@ -28,7 +28,9 @@ class Whole:
     """A chip of `side` x `side` cells with all errors of z1-128, driven in process on one thread."""
 
     def __init__(self, side: int) -> None:
-        self.parts = Parts("z1-128", {"fabric.topology.width": str(side), "fabric.topology.height": str(side)})
+        from tsu_emu.config import load
+
+        self.parts = Parts(load("z1-128", {"fabric.topology.width": str(side), "fabric.topology.height": str(side)}))
         self.cap, self._turn = self.parts.chip.capabilities, 0
         self._codes = [np.random.default_rng(k).integers(-20, 21, self.cap.couplers).astype("<i2").tobytes() for k in (0, 1)]
         self.parts.seconds([Instruction(Opcode.STROBE)], 1)

@@ -1,16 +1,22 @@
-"""A tick of training on digits: through a daemon, its parts in process, and the same algorithm in plain numpy.
+"""A tick of training: on digits through a daemon, in plain numpy and by THRML; its parts in process, also on a grid.
 
 Ticks go by the clock on the wall, parts by processor time.
 """
 
 from __future__ import annotations
 
+import statistics
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from contest import PEER_SEED, missing_row
 from measuring import Effort, median_row
 from numpy.typing import NDArray
+from peers.process import PeerError, PeerProcess
 
 import tsu_driver as tsu
 from tsu_apps.learning import Ctd, OnChipCtd
@@ -23,6 +29,8 @@ TICKS, QUICK_TICKS = 3000, 200
 """Of a training that is timed."""
 SWEEPS = 4
 """Of a tick."""
+DATA_PLANES, EXAMPLES = 32, 64
+"""Planes that take an example in a tick, and examples of the ring whose parts are timed."""
 VISIBLE, HIDDEN, LABELS = 74, 100, 10
 CHIPS = ("digits-ideal", "digits-typical")
 
@@ -33,6 +41,12 @@ def data() -> tuple[NDArray[np.int8], NDArray[np.int64]]:
 
     digits = load_digits()
     return np.where(digits.data >= 8, 1, -1).astype(np.int8), digits.target
+
+
+def labelled() -> NDArray[np.int8]:
+    """(1797, 74) pixels and labels of -1 and +1."""
+    X, y = data()
+    return np.concatenate([X, np.where(y[:, None] == np.arange(LABELS), 1, -1)], axis=1).astype(np.int8)
 
 
 def training(algorithm: type[Ctd], chip: str, ticks: int) -> Callable[[], float]:
@@ -47,15 +61,24 @@ def training(algorithm: type[Ctd], chip: str, ticks: int) -> Callable[[], float]
     return once
 
 
+def learning_chips(quick: bool) -> dict[str, Any]:
+    """Configurations whose parts are timed, by name: digits, and the grid of 16,384 cells without errors and with all of them."""
+    from tsu_emu.config import load, parse
+
+    shrink = {"fabric.topology.width": "16", "fabric.topology.height": "16"} if quick else {}
+    z1 = load("z1-128", shrink)
+    kept = {"fabric", "clock", "timing", "learning"}
+    ideal = parse({**z1.model_dump(by_alias=True, include=kept), "name": "z1-128-ideal"})
+    return {name: load(name) for name in CHIPS} | {"z1-128 without errors": ideal, "z1-128": z1}
+
+
 class Parts:
     """A chip in process, whose programs are timed."""
 
-    def __init__(self, name: str, changes: Mapping[str, str] | None = None) -> None:
-        """changes : to the configuration `name`, as `tsu_emu.config.load` takes them."""
+    def __init__(self, config: Any) -> None:
         from tsu_emu.chip import Chip
-        from tsu_emu.config import load
 
-        self.chip = Chip(load(name, changes))
+        self.chip = Chip(config)
         size = self.chip.capabilities.couplers
         codes = np.random.default_rng(0).integers(-20, 21, size).astype("<i2").tobytes()
         enable, first = register("FABRIC.PLANE_ENABLE"), 0xFFFFFFFF
@@ -66,7 +89,9 @@ class Parts:
         rate += [(register("LEARN.PAIR_RATE").at(k), 3000) for k in (0, 1)]
         rate += [(register("LEARN.NORM_DATA").at(), 2048), (register("LEARN.NORM_FREE").at(), 2048)]
         rate += [(register("LEARN.GAIN").at(), 1 << 31), (register("LEARN.CTRL").at(), 1)]
-        self.write([], [*roles, *averages, *rate])
+        ring = [(register("DMA.ENTRIES").at(), EXAMPLES), (register("DMA.PLANES").at(), first), (register("DMA.CTRL").at(), 1)]
+        ladders = [(register("TEMPERING.LADDERS").at(), 4), (register("TEMPERING.RUNGS").at(), 8)]
+        self.write([], [*roles, *averages, *rate, *ring, *ladders])
 
     def write(self, windows: Sequence[tuple[str, bytes]], words: Sequence[tuple[int, int]]) -> None:
         """Bursts, window and payload, then words, address and value."""
@@ -96,30 +121,43 @@ class Parts:
         return (time.thread_time() - begin) / count
 
 
-def part_rows(name: str, effort: Effort) -> list[Row]:
-    """Microseconds of the processor for the parts of a tick, and what all of it costs over its sweeps."""
-    parts, sweeps = Parts(name), Instruction(Opcode.RUN, 50)
-    count = 2 if effort.quick else 20
-    learn = [Instruction(Opcode.LEARN), Instruction(Opcode.WAIT_SETTLE)]
-    found: dict[str, list[float]] = {part: [] for part in ("sweep", "correlations", "LEARN with placing", "tick over its sweeps")}
+def timed_parts() -> dict[str, tuple[list[Instruction], bool]]:
+    """Programs, and whether correlations are on in them: sweeps alone, what else a tick has, and ticks as a whole."""
+    sweeps, examples = Instruction(Opcode.RUN, SWEEPS), Instruction(Opcode.CLAMP_NEXT, DATA_PLANES)
+    settle, learn = Instruction(Opcode.WAIT_SETTLE), Instruction(Opcode.LEARN)
+    swap, strobe = Instruction(Opcode.SWAP), Instruction(Opcode.STROBE)
+    return {
+        "sweeps": ([sweeps], False),
+        "sweeps with correlations": ([sweeps], True),
+        "LEARN with placing": ([learn, settle], False),
+        "examples": ([examples], False),
+        "SWAP": ([swap], False),
+        "tick": ([examples, settle, sweeps, learn], True),
+        "tick with SWAP and STROBE": ([examples, settle, sweeps, swap, learn, strobe], True),
+    }
+
+
+def part_rows(name: str, config: Any, effort: Effort) -> list[Row]:
+    """Microseconds of the processor for the parts of a tick, and what all of it costs over its sweeps, side by side."""
+    parts, programs = Parts(config), timed_parts()
+    count = 2 if effort.quick else max(5, 500 * 174 // parts.chip.capabilities.cells)
+    found: dict[str, list[float]] = {part: [] for part in programs}
     for _ in range(effort.repeats + 1):
-        bare = parts.seconds([sweeps], count) / 50
-        found["sweep"].append(1e6 * bare)
-        found["correlations"].append(1e6 * (parts.seconds([sweeps], count, correlate=True) / 50 - bare))
-        found["LEARN with placing"].append(1e6 * parts.seconds(learn, 25 * count))
-        whole = parts.seconds([Instruction(Opcode.RUN, SWEEPS), *learn], 25 * count, correlate=True)
-        found["tick over its sweeps"].append(whole / (SWEEPS * bare))
+        for part, (body, correlate) in programs.items():
+            found[part].append(1e6 * parts.seconds(body, count, correlate))
         effort.step()
-    rows = [median_row(f"{name}: {part}", values[1:], "us" if "over" not in part else "") for part, values in found.items()]
-    goal = effort.goal(2.0)
-    return rows if goal is None else [*rows[:-1], Row.at_most(rows[-1].name, rows[-1].value, goal, "", rows[-1].spread)]
+    rows = [median_row(f"{name}: {part}", values[1:], "us") for part, values in found.items()]
+    for part in ("tick", "tick with SWAP and STROBE"):
+        ratios = [whole / bare for whole, bare in zip(found[part][1:], found["sweeps"][1:], strict=True)]
+        value, spread, title = statistics.median(ratios), statistics.stdev(ratios), f"{name}: {part} over its sweeps"
+        goal = effort.goal(2.0)
+        rows.append(Row(title, value, "", spread) if goal is None else Row.at_most(title, value, goal, "", spread))
+    return rows
 
 
 def numpy_ticks(count: int) -> float:
     """Ticks a second of the same algorithm in float32 numpy: 32 pinned and 32 free chains, four sweeps, averages after each."""
-    X, y = data()
-    rng = np.random.default_rng(0)
-    examples = np.concatenate([X, np.where(y[:, None] == np.arange(LABELS), 1, -1)], axis=1).astype(np.float32)
+    examples, rng = labelled().astype(np.float32), np.random.default_rng(0)
     w = rng.normal(0, 0.02, (VISIBLE, HIDDEN)).astype(np.float32)
     b, c = np.zeros(VISIBLE, np.float32), np.zeros(HIDDEN, np.float32)
     v, averages = np.ones((64, VISIBLE), np.float32), [np.zeros((VISIBLE, HIDDEN), np.float32) for _ in range(2)]
@@ -155,4 +193,33 @@ def bench_tick(effort: Effort) -> list[Row]:
             rates[name].append(once())
         effort.step()
     rows = [median_row(name, values, "ticks/s") for name, values in rates.items()]
-    return rows + [row for name in CHIPS for row in part_rows(name, effort)]
+    for name, config in learning_chips(effort.quick).items():
+        rows += part_rows(name, config, effort)
+    return rows
+
+
+def bench_thrml(unavailable: dict[str, str], effort: Effort, report: Callable[[str], None]) -> list[Row]:
+    """Ticks a second of the same algorithm by THRML, and of training on the chip over that, in turn.
+
+    unavailable : peers that cannot be had, and why; report : told what is under way
+    """
+    if "thrml" in unavailable:
+        return [missing_row("tick", "thrml", unavailable["thrml"])]
+    ticks = QUICK_TICKS if effort.quick else TICKS
+    ours, theirs, once = [], [], training(OnChipCtd, "digits-ideal", ticks)
+    options = {"hidden": HIDDEN, "chains": DATA_PLANES, "tick_sweeps": SWEEPS, "sweeps": ticks, "seed": PEER_SEED}
+    with tempfile.TemporaryDirectory() as scratch, PeerProcess("thrml_tick", Path(scratch)) as peer:
+        report("tick: preparing thrml")
+        try:
+            peer.prepare({"examples": labelled()}, options)
+            for _ in range(effort.repeats):
+                peer.start(ticks)
+                theirs.append(ticks / peer.finish()[0])
+                ours.append(once())
+                effort.step()
+        except PeerError as error:
+            return [missing_row("tick", "thrml", str(error))]
+        rows = [Row(f"the same by thrml, set-up of {peer.version}", peer.setup_s, "s")]
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    rows.append(median_row("the same by thrml", theirs, "ticks/s"))
+    return [*rows, median_row("digits-ideal: OnChipCtd over thrml", ratios, "")]

@@ -20,12 +20,15 @@ class DacBank(NamedTuple):
     """Converters of one kind. An array whose last axis is 1 holds for all of them.
 
     element : (elements, n or 1) float32, in kT (or temperature); offset : (n or 1,) float64; gain : (n or 1,) float64
+    level : (2^bits,) float64, sums of the elements that each code switches on, from the lowest code on, less `zero`; no elements
+        where converters differ in theirs
     bits, thermometer_bits : int; middle : int, code of output 0 as an unsigned number; zero : float64, subtracted from the sum
     """
 
     element: NDArray[np.float32]
     offset: NDArray[np.float64]
     gain: NDArray[np.float64]
+    level: NDArray[np.float64]
     bits: int
     thermometer_bits: int
     middle: int
@@ -58,7 +61,20 @@ def make_bank(dac: Dac, signed: bool, count: int, die_seed: int, stream: int) ->
     if dac.gain_sigma > 0:
         gain = 1.0 + dac.gain_sigma * normals(seed, stream, 0, count, 1, elements + 1)[:, 0]
     middle, zero = (1 << dac.bits - 1, dac.full_scale) if signed else (0, 0.0)
-    return DacBank(element, offset, gain, dac.bits, dac.thermometer_bits, middle, zero)
+    level = levels(element, dac.bits, dac.thermometer_bits, zero)
+    return DacBank(element, offset, gain, level, dac.bits, dac.thermometer_bits, middle, zero)
+
+
+def levels(element: NDArray[np.float32], bits: int, thermometer_bits: int, zero: float) -> NDArray[np.float64]:
+    """`DacBank.level` of elements (elements, n or 1)."""
+    if element.shape[1] != 1:
+        return np.empty(0)
+    code, binary = np.arange(1 << bits), bits - thermometer_bits
+    total = np.zeros(len(code))
+    for k, weight in enumerate(element[:, 0]):
+        on = code >> k & 1 if k < binary else code >> binary > k - binary
+        total = np.where(on, total + np.float64(weight), total)
+    return total - zero
 
 
 @inner
@@ -71,14 +87,15 @@ def at(array, index):  # type: ignore[no-untyped-def]
 def element_sum(bank, index, code):  # type: ignore[no-untyped-def]
     """Sum of the elements that a code switches on, less `zero`."""
     n = np.int64(code) + bank.middle
-    column = index if bank.element.shape[1] > 1 else 0
+    if bank.level.size > 0:
+        return bank.level[n]
     binary = bank.bits - bank.thermometer_bits
     total = 0.0
     for k in range(binary):
         if n >> k & 1:
-            total = total + np.float64(bank.element[k, column])
+            total = total + np.float64(bank.element[k, index])
     for k in range(n >> binary):
-        total = total + np.float64(bank.element[binary + k, column])
+        total = total + np.float64(bank.element[binary + k, index])
     return total - bank.zero
 
 
@@ -101,15 +118,11 @@ SPAN = 64
 @kernel
 def outputs(bank, codes, first, out):  # type: ignore[no-untyped-def]
     """`out[k]` = output of converter first + k for codes[k]; as `output`, many at once."""
-    if bank.element.shape[1] == 1:
-        table = np.empty(1 << bank.bits, np.float64)
-        for n in range(table.size):
-            table[n] = element_sum(bank, 0, n - bank.middle)
+    if bank.level.size > 0:
+        table = bank.level
         if bank.offset.size == 1 and bank.gain.size == 1:
-            for n in range(table.size):
-                table[n] = bank.offset[0] + bank.gain[0] * table[n]
             for k in range(codes.size):
-                out[k] = table[np.uint64(codes[k] + bank.middle)]
+                out[k] = bank.offset[0] + bank.gain[0] * table[np.uint64(codes[k] + bank.middle)]
             return
         for k in range(codes.size):
             out[k] = at(bank.offset, first + k) + at(bank.gain, first + k) * table[codes[k] + bank.middle]
@@ -132,9 +145,21 @@ def outputs(bank, codes, first, out):  # type: ignore[no-untyped-def]
             out[base + k] = at(bank.offset, index) + at(bank.gain, index) * (total[k] - bank.zero)
 
 
+@inner
+def changes(codes, before, first, stop):  # type: ignore[no-untyped-def]
+    """How many of elements first .. stop - 1 are others."""
+    count = np.int64(0)
+    for k in range(first, stop):
+        count += np.int64(codes[k] != before[k])
+    return count
+
+
 @kernel
 def outputs_changed(bank, codes, before, first, out):  # type: ignore[no-untyped-def]
     """As `outputs`, where `out` holds the outputs for the codes `before`: those of other codes alone are computed."""
-    for k in range(codes.size):
-        if codes[k] != before[k]:
-            out[k] = output(bank, first + k, codes[k])
+    for base in range(0, codes.size, SPAN):
+        stop = min(base + SPAN, codes.size)
+        if changes(codes, before, base, stop) > 0:
+            for k in range(base, stop):
+                if codes[k] != before[k]:
+                    out[k] = output(bank, first + k, codes[k])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_emu.analog.dac import DacBank, at, make_bank, output, output_bound, outputs
+from tsu_emu.analog.dac import SPAN, DacBank, at, changes, make_bank, output, output_bound, outputs
 from tsu_emu.analog.network import gains, opposites
 from tsu_emu.analog.process import deviates
 from tsu_emu.config import ChipConfig, Dac, Pdit
@@ -173,6 +173,23 @@ def place_couplings(die, row, codes, first, doubled, base):  # type: ignore[no-u
             part[k] = a + a
         base[i] += total
         i, e = i + 1, end
+
+
+@kernel
+def place_changed(die, row, codes, before, first, doubled, base):  # type: ignore[no-untyped-def]
+    """As `place_couplings`, where `doubled` and `base` hold what the codes `before` made: other codes alone are placed."""
+    for start in range(0, codes.size, SPAN):
+        stop = min(start + SPAN, codes.size)
+        if changes(codes, before, start, stop) == 0:
+            continue
+        for k in range(start, stop):
+            if codes[k] != before[k]:
+                e = first + k
+                i = np.searchsorted(row, e, side="right") - 1
+                heard = at(die.kappa, e) * output(die.coupling, e, codes[k])
+                a = np.int32(np.rint((at(die.alpha, i) * heard) * die.scale))
+                base[i] += (doubled[e] >> 1) - a
+                doubled[e] = a + a
 
 
 @kernel

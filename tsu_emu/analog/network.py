@@ -22,6 +22,7 @@ class Network(NamedTuple):
     load_unit : load that one code step of one coupler adds to its row
     segment_ohm : wire between two couplers of a row, ohm; unit_siemens : conductance of a coupler at full scale; full_scale : kT
     triangles : whether any three cells are coupled with each other, which is where crosstalk reaches couplers
+    quiet : it changes nothing
     """
 
     crosstalk: float
@@ -31,6 +32,7 @@ class Network(NamedTuple):
     unit_siemens: float
     full_scale: float
     triangles: bool
+    quiet: bool
 
 
 def make_network(
@@ -53,8 +55,9 @@ def make_network(
     degree = int(np.diff(row).max(initial=0))
     triangles = bool(crosstalk) and bool(has_triangles(row, source))
     load_unit = 1.0 / (max(degree, 1) * code_max)
+    quiet = crosstalk == 0 and ir_drop == 0 and segment_ohm == 0
     return Network(
-        float(crosstalk), float(ir_drop), load_unit, float(segment_ohm), float(unit_siemens), float(full_scale), triangles
+        float(crosstalk), float(ir_drop), load_unit, float(segment_ohm), float(unit_siemens), float(full_scale), triangles, quiet
     )
 
 

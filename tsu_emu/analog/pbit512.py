@@ -43,6 +43,7 @@ from tsu_emu.lanes.values import (
     memory_for_16,
     memory_for_64,
     put_bytes,
+    put_ints,
     put_uint64,
     uint32_at,
     uint64_at,
@@ -142,6 +143,18 @@ def _fields(words, source, doubled, first, last, base, kept):  # type: ignore[no
         planes = bytes_at(kept, 8 * (e - first)) if kept != 0 else _last_eight(words, source, e, n)
         f0, f1, f2, f3 = all_added(f0, f1, f2, f3, planes, low, high)
     return f0, f1, f2, f3
+
+
+@kernel
+def fields(out, spins, source, doubled, first, last, base):  # type: ignore[no-untyped-def]
+    """`pbit.fields`; arguments as there."""
+    kept = int64(0)
+    f0, f1, f2, f3 = _fields(address(spins), address(source), address(doubled), first, last, base, kept)
+    where = address(out)
+    put_ints(where, int64(0), f0)
+    put_ints(where, int64(16), f1)
+    put_ints(where, int64(32), f2)
+    put_ints(where, int64(48), f3)
 
 
 @with_vectors

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tsu_emu.analog.pbit import update_cells, update_plane
+from tsu_emu.analog.pbit import fields, update_cells, update_plane
 from tsu_emu.jit import inner
 
-__all__ = ["update_cells", "update_dense", "update_plane_by_rows"]
+__all__ = ["fields", "update_cells", "update_dense", "update_plane_by_rows"]
 
 
 @inner

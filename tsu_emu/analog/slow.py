@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsu_emu.analog.dac import at
-from tsu_emu.jit import kernel
+from tsu_emu.analog.dac import SPAN, at
+from tsu_emu.jit import inner, kernel
 from tsu_emu.noise.functions import exponential
 from tsu_emu.noise.normal import normal_of
 from tsu_emu.noise.threefry import threefry
@@ -16,6 +16,33 @@ SETTLED_AFTER = 14.0
 """Time constants after which a transient, then below a millionth, is over."""
 
 
+@inner
+def _left(cycles, tau_cycles):  # type: ignore[no-untyped-def]
+    """What is left of a transient after so many cycles."""
+    age = np.float64(cycles) / tau_cycles
+    # e^-age is exactly 0 from there on, and the product that underflows to it is many times slower than any other
+    return exponential(-age) if age < EXP_IS_ZERO else 0.0
+
+
+@inner
+def _fade(volts, kicks, written, now, tau_cycles):  # type: ignore[no-untyped-def]
+    """`kick` of converters whose codes stay, all of them last written at one time."""
+    part = _left(now - written[0], tau_cycles)
+    for k in range(volts.size):
+        kicks[k] = np.float32((volts[k] + np.float64(kicks[k]) * part) - volts[k])
+    for k in range(volts.size):
+        written[k] = now
+
+
+@inner
+def _stay(codes, codes_before, written):  # type: ignore[no-untyped-def]
+    """Whether codes stay and all were last written at one time."""
+    others = np.int64(0)
+    for k in range(codes.size):
+        others += np.int64(codes[k] != codes_before[k]) + np.int64(written[k] != written[0])
+    return others == 0
+
+
 @kernel
 def kick(volts, before, codes, codes_before, kicks, written, times, tau_cycles, glitch, lines):  # type: ignore[no-untyped-def]
     """Transients of converters written at cycles `times` (n or 1,) int64: kicks (n,) float32 and written (n,) int64 are updated.
@@ -24,17 +51,20 @@ def kick(volts, before, codes, codes_before, kicks, written, times, tau_cycles, 
     lines : mask of the code's bits
     An output is volts + kick exp(-(t - written) / tau): it starts where it was, displaced by the glitch.
     """
-    for k in range(volts.size):
-        now = at(times, k)
-        age = np.float64(now - written[k]) / tau_cycles
-        # e^-age is exactly 0 from there on, and the product that underflows to it is many times slower than any other
-        left = np.float64(kicks[k]) * (exponential(-age) if age < EXP_IS_ZERO else 0.0)
-        toggled, bits = (np.int64(codes[k]) ^ np.int64(codes_before[k])) & lines, 0
-        while toggled:
-            bits += 1
-            toggled = toggled & (toggled - 1)
-        kicks[k] = np.float32(((before[k] + left) - volts[k]) + glitch * bits)
-        written[k] = now
+    for base in range(0, volts.size, SPAN):
+        stop = min(base + SPAN, volts.size)
+        if times.size == 1 and _stay(codes[base:stop], codes_before[base:stop], written[base:stop]):
+            _fade(volts[base:stop], kicks[base:stop], written[base:stop], times[0], tau_cycles)
+            continue
+        for k in range(base, stop):
+            now = at(times, k)
+            left = np.float64(kicks[k]) * _left(now - written[k], tau_cycles)
+            toggled, bits = (np.int64(codes[k]) ^ np.int64(codes_before[k])) & lines, 0
+            while toggled:
+                bits += 1
+                toggled = toggled & (toggled - 1)
+            kicks[k] = np.float32(((before[k] + left) - volts[k]) + glitch * bits)
+            written[k] = now
 
 
 @kernel
@@ -49,11 +79,15 @@ def outputs_now(volts, kicks, written, now, tau_cycles, level_error, factor, out
         for k in range(volts.size):
             out[k] = (volts[k] + at(level_error, k)) * factor
         return
+    since, part = np.int64(-1), 0.0
     for k in range(volts.size):
         v = volts[k]
-        age = np.float64(now - written[k]) / tau_cycles
-        if age < SETTLED_AFTER:
-            v = v + np.float64(kicks[k]) * exponential(-age)
+        if now - written[k] != since:
+            since = now - written[k]
+            age = np.float64(since) / tau_cycles
+            part = exponential(-age) if age < SETTLED_AFTER else 0.0
+        if part > 0.0:
+            v = v + np.float64(kicks[k]) * part
         out[k] = (v + at(level_error, k)) * factor
 
 

@@ -14,10 +14,12 @@ from tsu_emu.lanes.target import HAS_VECTORS
 
 if HAS_VECTORS:
     from tsu_emu.analog.dense512 import update_dense
-    from tsu_emu.analog.pbit512 import update_cells
+    from tsu_emu.analog.pbit512 import fields, update_cells
     from tsu_emu.analog.rows512 import update_plane_by_rows
 else:
-    from tsu_emu.analog.portable import update_cells, update_dense, update_plane_by_rows
+    from tsu_emu.analog.portable import fields, update_cells, update_dense, update_plane_by_rows
+
+__all__ = ["CELL_WORK", "fields", "update_block", "update_phases"]
 
 Q = np.uint64
 CELL_WORK = 8

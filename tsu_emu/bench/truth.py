@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from tsu_contract.bench import Arguments
 from tsu_emu import state as S
 from tsu_emu.analog.adc import thresholds
-from tsu_emu.analog.dac import DacBank, outputs
+from tsu_emu.analog.dac import DacBank, levels, outputs
 from tsu_emu.analog.dead import DOWN, FLOATING, UP
 from tsu_emu.analog.stuck import StuckBits, as_stuck
 from tsu_emu.chip import Chip
 from tsu_emu.chip.arrays import Asynchronous, Clocked, Gaussians, Langevins, Mixtures
-from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK
+from tsu_emu.chip.codes import BIASES, COUPLINGS
 from tsu_emu.config import Pdit
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,9 @@ def _staircase(bank: DacBank, element: int, stuck_mask: int = 0, stuck_value: in
     """(2^bits,) outputs of one converter for its codes in ascending order, stuck bits included."""
     column = element if bank.element.shape[1] > 1 else 0
     offset, gain = (array[element : element + 1] if array.size > 1 else array for array in (bank.offset, bank.gain))
-    one = bank._replace(element=np.ascontiguousarray(bank.element[:, column : column + 1]), offset=offset, gain=gain)
+    elements = np.ascontiguousarray(bank.element[:, column : column + 1])
+    level = levels(elements, bank.bits, bank.thermometer_bits, bank.zero)
+    one = bank._replace(element=elements, offset=offset, gain=gain, level=level)
     count = 1 << bank.bits
     stuck = StuckBits(np.full(count, stuck_mask, np.uint16), np.full(count, stuck_value, np.uint16))
     out = np.empty(count)
@@ -53,7 +55,7 @@ class Truth:
     def __init__(self, chip: Chip) -> None:
         self._chip, self._die = chip, chip.plant.die
         cells, couplers = chip.capabilities.cells, chip.capabilities.couplers
-        self._offsets = chip.parameters.elements(BIAS_BANK) if isinstance(chip.config.cell, Pdit) else cells
+        self._offsets = chip.parameters.elements(BIASES) if isinstance(chip.config.cell, Pdit) else cells
         self._tellers: dict[str, Teller] = {
             "J": lambda _: chip.parameters.made()[0],
             "h": lambda _: chip.parameters.made()[1],
@@ -63,12 +65,12 @@ class Truth:
             "noise_temperature": lambda _: chip.plant.temperature,
             "die_k": lambda _: self._die_k(),
             "sensor_offset_k": lambda _: np.array([chip.surroundings.sensor_offset_k]),
-            "coupling_dac": lambda given: self._dac(COUPLING_BANK, given),
-            "bias_dac": lambda given: self._dac(BIAS_BANK, given),
+            "coupling_dac": lambda given: self._dac(COUPLINGS, given),
+            "bias_dac": lambda given: self._dac(BIASES, given),
             "temperature_dac": lambda _: _staircase(self._die.temperature, 0),
             "dead": lambda _: self._dead(),
-            "stuck_coupling_bits": lambda _: np.column_stack(chip.parameters.stuck[COUPLING_BANK]),
-            "stuck_bias_bits": lambda _: np.column_stack(chip.parameters.stuck[BIAS_BANK]),
+            "stuck_coupling_bits": lambda _: np.column_stack(chip.parameters.stuck[COUPLINGS]),
+            "stuck_bias_bits": lambda _: np.column_stack(chip.parameters.stuck[BIASES]),
         }
         self._tellers |= {f"drift_{name}": self._drift_of(name) for name in chip.parameters.drifts} | self._of_its_kind()
         if chip.config.adc.count:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsu_contract.capabilities import LSB_SCALE, Capabilities
 from tsu_emu import state as S
-from tsu_emu.analog.dac import lsb_of
+from tsu_emu.analog.dac import DacBank, lsb_of
 from tsu_emu.analog.dead import dead_cells, masks_of
-from tsu_emu.analog.die import make_die
+from tsu_emu.analog.die import Die, make_die, rails
+from tsu_emu.analog.network import Network, make_network
 from tsu_emu.analog.pbit import power_on_spins
 from tsu_emu.analog.rows import lay_out
+from tsu_emu.analog.stuck import StuckBits
 from tsu_emu.chip import arrays
 from tsu_emu.chip.capability import capabilities_of, check_windows, sizes_of
 from tsu_emu.chip.converters import Converters
-from tsu_emu.chip.machine import Plant
+from tsu_emu.chip.engines import make_engines
 from tsu_emu.chip.parameters import Parameters, is_general, is_slow
+from tsu_emu.chip.plant import Lines, Plant, Slow
 from tsu_emu.chip.surroundings import Surroundings
-from tsu_emu.config import AsynchronousPbit, ChipConfig, Gaussian, Langevin, Mixture, Pbit, Pdit
+from tsu_emu.config import AsynchronousPbit, ChipConfig, Dac, Gaussian, Langevin, Mixture, Pbit, Pdit
 from tsu_emu.digital.regfile import make_rules, power_on_registers
 from tsu_emu.digital.timing import make_timing
 from tsu_emu.digital.validate import make_window_rules
@@ -75,7 +78,8 @@ def sweep_work(config: ChipConfig, cap: Capabilities) -> int:
 def make_array(config: ChipConfig, topology: Topology, plant: Plant, state: S.ChipState) -> arrays.Array:
     """The array of a configuration's kind of cells."""
     common = config, topology, state, arrays.Defects(plant.dead_mask, plant.dead_value, plant.floating)
-    clocked = config, topology, plant.die, state, arrays.Fields(plant.doubled, plant.bias, plant.base, plant.soft), plant.floating
+    fields = arrays.Fields(plant.doubled, plant.bias, plant.base, plant.soft)
+    clocked = config, topology, plant.die, state, fields, plant.limits, plant.floating
     match config.cell:
         case Pbit(noise=noise):
             return arrays.Clocked(*clocked) if noise.kind == "ideal" else arrays.Sourced(noise, *clocked)
@@ -91,15 +95,55 @@ def make_array(config: ChipConfig, topology: Topology, plant: Plant, state: S.Ch
             return arrays.Langevins(cell, plant.threads, *common)
 
 
+def make_lines(config: ChipConfig, die: Die, state: S.ChipState) -> tuple[Lines, Lines]:
+    """The DACs of couplings and of biases, all at code 0."""
+
+    def lines(dac: Dac, bank: DacBank, codes: Any, kicks: Any, written: Any) -> Lines:
+        stuck = StuckBits(np.zeros(len(codes), np.uint16), np.zeros(len(codes), np.uint16))
+        tau, glitch = dac.settling_s * config.clock.hz, dac.glitch_lsb * lsb_of(dac, True)
+        return Lines(bank, stuck, codes, np.zeros_like(codes), np.zeros(len(codes)), kicks, written, tau, glitch)
+
+    return (
+        lines(config.coupling.dac, die.coupling, state.coupling_code, state.coupling_kick, state.coupling_written),
+        lines(config.bias.dac, die.bias, state.bias_code, state.bias_kick, state.bias_written),
+    )
+
+
+def make_slow(config: ChipConfig, cap: Capabilities, state: S.ChipState) -> Slow:
+    """Room for slow effects."""
+    biases = len(state.bias_code)
+    offsets = biases if isinstance(config.cell, Pdit) else cap.cells
+    levels = np.zeros(cap.couplers), np.zeros(biases)
+    return Slow(np.ones(2), levels, np.ones(cap.couplers), np.ones(cap.cells), np.zeros(offsets), np.zeros(2))
+
+
+def make_limits(config: ChipConfig, topology: Topology, die: Die) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rails of clocked p-bits; others have none."""
+    if not isinstance(config.cell, Pbit):
+        return np.empty(0), np.empty(0)
+    limits = np.empty(len(topology.source)), np.empty(len(topology.order))
+    rails(die, (config.coupling.dac.full_scale, config.bias.dac.full_scale), topology.row, *limits)
+    return limits
+
+
+def network_of(config: ChipConfig, topology: Topology) -> Network:
+    """The coupling network of a configuration."""
+    n, dac = config.network, config.coupling.dac
+    return make_network(
+        topology.row, topology.source, 1 << dac.bits - 1, dac.full_scale, n.crosstalk, n.ir_drop, n.wire_ohm, n.coupler_siemens
+    )
+
+
 def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state: S.ChipState, threads: int) -> Plant:
     """Everything about a chip that its life does not change."""
     dead_mask, dead_value, floating = masks_of(dead_cells(config.cell.dead, cap.cells, config.seeds.die))
+    die = make_die(config, topology, is_general(config), cap.terms)
     return Plant(
         rules=make_rules(cap, _energy(config)),
         windows=make_window_rules(cap),
         timing=make_timing(config.timing, cap),
         topology=topology,
-        die=make_die(config, topology, is_general(config), cap.terms),
+        die=die,
         doubled=np.zeros(cap.couplers, np.int32),
         bias=np.zeros(cap.cells, np.int32),
         base=np.zeros(cap.cells, np.int32),
@@ -114,6 +158,11 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
         dead_mask=dead_mask,
         dead_value=dead_value,
         floating=floating,
+        lines=make_lines(config, die, state),
+        slow=make_slow(config, cap, state),
+        network=network_of(config, topology),
+        limits=make_limits(config, topology, die),
+        engines=make_engines(config, cap, topology),
         general=is_general(config),
         epoch_cycles=config.slow.epoch_cycles if is_slow(config) else 0,
         deferred=is_deferred(config),

@@ -18,11 +18,9 @@ from tsu_emu.analog.dead import dead_cells, masks_of
 from tsu_emu.analog.pbit import place_soft
 from tsu_emu.chip import link
 from tsu_emu.chip.assembly import assemble
-from tsu_emu.chip.codes import Codes
-from tsu_emu.chip.engines import Engines
 from tsu_emu.chip.firmware import Firmware, FirmwareBus
-from tsu_emu.chip.machine import Plant
 from tsu_emu.chip.motion import Motion
+from tsu_emu.chip.plant import Plant
 from tsu_emu.chip.windows import WindowPort
 from tsu_emu.config import ChipConfig
 from tsu_emu.digital import words as W
@@ -54,12 +52,8 @@ class Chip:
         self.capabilities, self.state, self._plant = parts.capabilities, parts.state, parts.plant
         self.parameters, self.surroundings, self.converters = parts.parameters, parts.surroundings, parts.converters
         self.array = parts.array
-        codes = Codes(parts.plant, parts.state, parts.parameters)
-        engines = Engines(config, parts.capabilities, parts.plant, parts.state, codes)
-        self._motion = Motion(
-            parts.plant, parts.state, parts.parameters, parts.array, parts.converters, engines, self._step_firmware
-        )
-        self._windows = WindowPort(parts.plant, parts.state, codes)
+        self._motion = Motion(parts.plant, parts.state, parts.parameters, parts.array, parts.converters, self._step_firmware)
+        self._windows = WindowPort(parts.plant, parts.state, parts.parameters)
         plant = parts.plant
         self._bus_side = (parts.state.core, plant.rules, plant.windows, plant.timing)
         if firmware is not None:

@@ -3,57 +3,47 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsu_contract.capabilities import LSB_SCALE, Capabilities
-from tsu_emu import state as S
-from tsu_emu.chip.codes import Codes
-from tsu_emu.chip.learning import LearningEngine
-from tsu_emu.chip.machine import Plant
+from tsu_emu.chip.learning import learn
+from tsu_emu.chip.plant import Engines
 from tsu_emu.chip.tempering import energies, swap_round
-from tsu_emu.chip.windows import copy_examples
 from tsu_emu.config import ChipConfig
-from tsu_emu.digital import words as W
+from tsu_emu.digital import sequencer
+from tsu_emu.digital.ring import copy_examples
+from tsu_emu.jit import inner, kernel
 from tsu_emu.noise.streams import Stream
-from tsu_emu.topology import pair_couplers
+from tsu_emu.topology import Topology, pair_couplers
+
+DO_CLAMP, DO_LEARN, DO_SWAP = sequencer.DO_CLAMP, sequencer.DO_LEARN, sequencer.DO_SWAP
 
 
-class Engines:
-    """The engines of one chip; everything they know is in its state."""
+def make_engines(config: ChipConfig, cap: Capabilities, topology: Topology) -> Engines:
+    """The engines of a chip."""
+    heard, told = (numbers.astype(np.uint32) for numbers in pair_couplers(topology))
+    seed, bits = config.seeds.run, config.learning.bits
+    learn_key, swap_key = (np.array([seed & 0xFFFFFFFF, seed >> 32, s], np.uint32) for s in (Stream.LEARN, Stream.SWAP))
+    return Engines(
+        heard, told, np.arange(len(topology.order), dtype=np.uint32), (bits, config.coupling.dac.bits),
+        (bits, config.bias.dac.bits), (cap.coupling_lsb, cap.bias_lsb), cap.temp_lsb * LSB_SCALE, learn_key, swap_key,
+    )  # fmt: skip
 
-    def __init__(self, config: ChipConfig, cap: Capabilities, plant: Plant, state: S.ChipState, codes: Codes) -> None:
-        self._state, topology, seed = state, plant.topology, config.seeds.run
-        self._learning = LearningEngine(config, plant, state, codes)
-        self._cell_words = cap.dimension("spin_words")
-        self._net = topology.pair_i, topology.pair_j, *pair_couplers(topology)
-        self._steps = cap.coupling_lsb, cap.bias_lsb
-        self._temp_step = cap.temp_lsb * LSB_SCALE
-        self._key = np.array([seed & 0xFFFFFFFF, seed >> 32, Stream.SWAP], np.uint32)
-        self._planes: dict[bytes, NDArray[np.int64]] = {}
-        self._energies = np.zeros(64 * len(state.enabled), np.int64)
 
-    def planes_of(self, first: int) -> NDArray[np.int64]:
-        """Planes, ascending, of the plane set whose first register word is `first`."""
-        words = self._state.registers[first : first + (len(self._state.plane_temp) + 31) // 32].tobytes()
-        if words not in self._planes:
-            bits = np.unpackbits(np.frombuffer(words, np.uint8), bitorder="little")
-            self._planes = {words: np.flatnonzero(bits).astype(np.int64)}
-        return self._planes[words]
+@inner
+def engage(c, p, s, action):  # type: ignore[no-untyped-def]
+    """What an engine does at NOW: DO_CLAMP, DO_LEARN or DO_SWAP. p : Plant; s : state.Running"""
+    if action == DO_CLAMP:
+        copy_examples(c, p.timing[0], s.hostmem, s.clamp_value_next)
+    elif action == DO_LEARN:
+        learn(c, p, s)
+    else:
+        e, t = p.engines, p.topology
+        found = np.empty(64 * s.enabled.size, np.int64)
+        energies(found, s.spins, (s.coupling_code, s.bias_code), e.steps, (t.pair_i, t.pair_j, e.heard, e.told))
+        swap_round(s.core, s.ladder, s.plane_temp, s.swap_count, found, e.temp_step, e.swap_key)
 
-    def clamp(self) -> None:
-        """CLAMP_NEXT: the examples that the sequencer took from the ring go to their planes."""
-        s, q = self._state, self._state.core["sequencer"][0]
-        base, entries = int(s.registers[W.DMA_BASE]), int(s.registers[W.DMA_ENTRIES])
-        count, first, place = (int(q[k]) for k in (S.CLAMP_COUNT, S.CLAMP_ENTRY, S.CLAMP_PLACE))
-        planes = self.planes_of(W.DMA_PLANES)
-        copy_examples(s.hostmem, base, entries, first, count, place, planes, self._cell_words, s.clamp_value_next)
 
-    def learn(self) -> None:
-        """LEARN."""
-        self._learning.update()
-
-    def swap(self) -> None:
-        """SWAP: a round at NOW."""
-        s = self._state
-        energies(self._energies, s.spins, (s.coupling_code, s.bias_code), self._steps, self._net)
-        swap_round(s.core, s.ladder, s.plane_temp, s.swap_count, self._energies, self._temp_step, self._key)
+@kernel
+def engage_once(p, s, action):  # type: ignore[no-untyped-def]
+    """`engage`, for deferred arrays."""
+    engage(s.core[0], p, s, action)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, access_table
 from tsu_emu import state as S
-from tsu_emu.chip import machine
+from tsu_emu.chip.plant import Plant
 from tsu_emu.chip.windows import WindowPort
 from tsu_emu.digital import words as W
 from tsu_emu.digital.regfile import read_word, write_word
@@ -35,7 +35,7 @@ class FirmwareBus:
     """The boot core's port: accesses act at NOW, their cost is summed."""
 
     def __init__(
-        self, plant: machine.Plant, state: S.ChipState, windows: WindowPort, correlator: Callable[[int], None],
+        self, plant: Plant, state: S.ChipState, windows: WindowPort, correlator: Callable[[int], None],
         sense: Callable[[int], None],
     ) -> None:  # fmt: skip
         self._plant, self._state, self._windows, self._correlator, self._sense = plant, state, windows, correlator, sense

@@ -11,8 +11,10 @@ from tsu_emu import state as S
 from tsu_emu.chip import machine
 from tsu_emu.chip.arrays import Array
 from tsu_emu.chip.converters import Converters
-from tsu_emu.chip.engines import Engines
+from tsu_emu.chip.engines import engage_once
+from tsu_emu.chip.inputs import noise_temperature, take_clamps, take_soft
 from tsu_emu.chip.parameters import Parameters
+from tsu_emu.chip.plant import Plant
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
 from tsu_emu.digital.correlator import accumulate_planes, latch_sums
@@ -29,10 +31,9 @@ class Motion:
     """
 
     def __init__(
-        self, plant: machine.Plant, state: S.ChipState, parameters: Parameters, array: Array, converters: Converters,
-        engines: Engines, step_firmware: Callable[[], None],
+        self, plant: Plant, state: S.ChipState, parameters: Parameters, array: Array, converters: Converters,
+        step_firmware: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._engines = engines
         self._plant, self._state, self._running = plant, state, state.running
         self._parameters, self._array, self._converters = parameters, array, converters
         self._step_firmware = step_firmware
@@ -40,6 +41,8 @@ class Motion:
 
     def advance(self, until: int, word: int = -1, mask: int = 0, wanted: int = 0) -> bool:
         """Chip time goes to `until`, or to the cycle at which a register word is as wanted: True then."""
+        if self._plant.general:
+            self._parameters.keep_up()
         while True:
             reason, action = machine.advance(self._plant, self._running, until, word, np.uint32(mask), np.uint32(wanted), BUDGET)
             if self._plant.deferred:
@@ -68,15 +71,15 @@ class Motion:
     def _take_temperatures(self) -> None:
         """The noise temperature of each plane."""
         p, s = self._plant, self._state
-        t = machine.noise_temperature(p.die, p.temperature, p.tdac_floor, int(s.registers[W.TDAC]))
+        t = noise_temperature(p.die, p.temperature, p.tdac_floor, int(s.registers[W.TDAC]))
         s.temperature[:] = t * (s.plane_temp / 4096.0)
 
     def _take(self) -> None:
         """A sweep of a deferred array begins: it takes clamps and temperatures."""
         p, s = self._plant, self._state
-        machine.take_clamps(s.clamp_mask, s.clamp_value, s.clamp_mask_next, s.clamp_value_next, p.dead_mask, p.dead_value)
+        take_clamps(s.clamp_mask, s.clamp_value, s.clamp_mask_next, s.clamp_value_next, p.dead_mask, p.dead_value)
         np.copyto(s.pin, s.pin_next)
-        machine.take_soft(s.core, s.soft, s.soft_next, p.soft, p.die.alpha, p.floating, p.soft_step, p.die.scale)
+        take_soft(s.core, s.soft, s.soft_next, p.soft, p.die.alpha, p.floating, p.soft_step, p.die.scale)
         s.time[S.TAKEN_TDAC] = s.registers[W.TDAC]
         self._take_temperatures()
         self._array.take()
@@ -92,12 +95,8 @@ class Motion:
             s.scan[:], s.state_scan[:] = s.spins, s.state
         elif action == sequencer.DO_LATCH:
             self.correlator(LATCH_CORRELATIONS)
-        elif action == sequencer.DO_CLAMP:
-            self._engines.clamp()
-        elif action == sequencer.DO_LEARN:
-            self._engines.learn()
-        elif action == sequencer.DO_SWAP:
-            self._engines.swap()
+        elif action in (sequencer.DO_CLAMP, sequencer.DO_LEARN, sequencer.DO_SWAP):
+            engage_once(self._plant, self._running, action)
         elif action == sequencer.DO_SCAN:
             self._parameters.due_for_conversion()
             self._converters.scan(self._enabled_now(), self._live_on)
@@ -109,7 +108,8 @@ class Motion:
 
     def _enabled_now(self) -> NDArray[np.int64]:
         """Planes that PLANE_ENABLE holds, ascending."""
-        return self._engines.planes_of(W.PLANE_ENABLE)
+        words = self._state.registers[W.PLANE_ENABLE : W.PLANE_ENABLE + (len(self._state.plane_temp) + 31) // 32]
+        return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).astype(np.int64)
 
     def _live_on(self, ticks: int) -> None:
         """Cells live through a rolling scan: ticks that count as sweeps, with the inputs of this moment."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsu_emu import state as S
+from tsu_emu.analog.sweep import fields
 from tsu_emu.digital import words as W
 from tsu_emu.jit import inner, kernel
 from tsu_emu.noise.functions import exponential
@@ -16,7 +17,47 @@ from tsu_emu.noise.threefry import threefry
 U = np.uint32
 Q = np.uint64
 LANES = 64
+PART = 1 << 12
+"""Couplers whose codes, of 16 bits, are summed in integers of 32."""
 LADDERS, RUNGS, TDAC, SWAPS, ROLES = W.LADDERS, W.RUNGS, W.TDAC, S.SWAPS, W.CORR_PLANES
+
+
+@inner
+def _lines(out, codes, net, first, n):  # type: ignore[no-untyped-def]
+    """out (PART,) int32: codes of both directions of pairs first .. first + n - 1, summed. Returns their sum."""
+    total = np.int64(0)
+    for k in range(n):
+        out[k] = np.int32(codes[net[2][first + k]]) + np.int32(codes[net[3][first + k]])
+        total += out[k]
+    return total
+
+
+@inner
+def _add_pairs(e, words, couplings, net, scratch):  # type: ignore[no-untyped-def]
+    """e (64,) int64 += the sum over pairs of their codes, with + where spins differ and - where they agree."""
+    differ, each, code, twice = scratch
+    for first in range(0, net[0].size, PART):
+        n = min(PART, net[0].size - first)
+        total = _lines(code, couplings, net, first, n)
+        for k in range(n):
+            differ[k] = words[net[0][first + k]] ^ words[net[1][first + k]]
+        fields(twice, differ, each, code, 0, n, np.int32(0))
+        for r in range(LANES):
+            e[r] += 2 * np.int64(twice[r]) - total
+
+
+@inner
+def _add_cells(e, words, biases, scratch):  # type: ignore[no-untyped-def]
+    """e (64,) int64 += the sum over cells of their codes, with + where spins are up and - where they are down."""
+    _, each, code, twice = scratch
+    for first in range(0, words.size, PART):
+        n, total = min(PART, words.size - first), np.int64(0)
+        for k in range(n):
+            code[k] = np.int32(biases[first + k])
+            total += code[k]
+        fields(twice, words[first : first + n], each, code, 0, n, np.int32(0))
+        for r in range(LANES):
+            e[r] += 2 * np.int64(twice[r]) - total
 
 
 @kernel
@@ -26,20 +67,15 @@ def energies(out, spins, codes, steps, net):  # type: ignore[no-untyped-def]
     spins : (blocks, cells); codes = (couplings, biases) int16; steps = (COUPLING_LSB, BIAS_LSB); net = (pair_i, pair_j, heard,
     told), the couplers of a pair
     """
-    pair_i, pair_j, heard, told = net
+    scratch = np.empty(PART, np.uint64), np.arange(PART).astype(np.uint32), np.empty(PART, np.int32), np.empty(LANES, np.int32)
+    pairs, cells = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     for b in range(spins.shape[0]):
-        e = np.zeros(LANES, np.int64)
-        for p in range(pair_i.size):
-            J = (np.int64(codes[0][heard[p]]) + np.int64(codes[0][told[p]])) * steps[0]
-            differ = spins[b, pair_i[p]] ^ spins[b, pair_j[p]]
-            for r in range(LANES):
-                e[r] += J * (np.int64((differ >> Q(r)) & Q(1)) * 2 - 1)
-        for i in range(spins.shape[1]):
-            h = 2 * np.int64(codes[1][i]) * steps[1]
-            up = spins[b, i]
-            for r in range(LANES):
-                e[r] -= h * (np.int64((up >> Q(r)) & Q(1)) * 2 - 1)
-        out[LANES * b : LANES * b + LANES] = e
+        pairs[:] = 0
+        cells[:] = 0
+        _add_pairs(pairs, spins[b], codes[0], net, scratch)
+        _add_cells(cells, spins[b], codes[1], scratch)
+        for r in range(LANES):
+            out[LANES * b + r] = pairs[r] * steps[0] - 2 * cells[r] * steps[1]
 
 
 @inner

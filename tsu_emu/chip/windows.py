@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from tsu_contract.registers import WINDOW_AT, WINDOW_STRIDE
 from tsu_contract.wire import Frame
 from tsu_emu import state as S
-from tsu_emu.chip.codes import Codes
-from tsu_emu.chip.machine import Plant
-from tsu_emu.chip.parameters import BIAS_BANK, COUPLING_BANK
+from tsu_emu.chip import codes
+from tsu_emu.chip.parameters import Parameters
+from tsu_emu.chip.plant import Plant
 from tsu_emu.jit import inner, kernel
 from tsu_emu.state import ChipState
 
 U = np.uint32
 Q = np.uint64
-DAC_BANKS = {"COUPLING": COUPLING_BANK, "BIAS": BIAS_BANK}
+DAC_BANKS = {"COUPLING": codes.COUPLINGS, "BIAS": codes.BIASES}
 TRIMS = ("TRIM_OFFSET", "TRIM_SLOPE")
 
 
@@ -100,21 +100,11 @@ def scatter_planes(words, cell_words, first, bank):  # type: ignore[no-untyped-d
             row[i] = (row[i] & ~(Q(1) << shift)) | (Q((word >> U(bit)) & U(1)) << shift)
 
 
-@kernel
-def copy_examples(hostmem, base, entries, first, count, place, planes, cell_words, bank):  # type: ignore[no-untyped-def]
-    """Entries first .. first + count - 1 of the ring (entry n at place n % entries, n modulo 2^32) into a bank (blocks, cells) of
-    uint64, in the planes (n,) int64 in turn from number `place` on; of each plane only the last that it gets is copied."""
-    for k in range(max(0, count - planes.size), count):
-        row = base + ((first + k) & 0xFFFFFFFF) % entries * cell_words
-        plane = planes[(place + k) % planes.size]
-        scatter_planes(hostmem[row : row + cell_words], cell_words, plane * cell_words, bank)
-
-
 class WindowPort:
     """The chip's side of all windows. Addresses and lengths have been validated."""
 
-    def __init__(self, plant: Plant, state: ChipState, codes: Codes) -> None:
-        self._state, self._codes = state, codes
+    def __init__(self, plant: Plant, state: ChipState, parameters: Parameters) -> None:
+        self._plant, self._state, self._parameters = plant, state, parameters
         topology = plant.topology
         self._flat: dict[str, NDArray[Any]] = {
             "PROGRAM": state.program,
@@ -182,10 +172,11 @@ class WindowPort:
         values = np.frombuffer(data, flat.dtype)[: len(flat) - begin]
         flat[begin : begin + len(values)] = values
         if name in DAC_BANKS:
-            times = None if cycles is None else np.repeat(cycles, 4 // flat.itemsize)[: len(values)]
-            self._codes.written(DAC_BANKS[name], begin, len(values), len(values), times)
-            self._codes.new_version(1 if cycles is None else len(cycles))
+            times, accesses = self._state.time[S.NOW : S.NOW + 1], 1
+            if cycles is not None:
+                times, accesses = np.repeat(cycles, 4 // flat.itemsize)[: len(values)], len(cycles)
+            codes.write(self._state.core, self._plant, DAC_BANKS[name], begin, len(values), times, accesses)
         elif name in TRIMS:
-            self._codes.trimmed(begin, len(values))
+            self._parameters.trimmed(begin, len(values))
         elif name == "SOFT":
             self._state.time[S.SOFT] |= S.SOFT_WRITTEN

@@ -1,4 +1,4 @@
-"""The ring of examples in host memory: how many there are, and which come next."""
+"""The ring of examples in host memory: how many there are, and which come next and go where."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from tsu_emu.digital.interrupts import raise_irq
 from tsu_emu.jit import inner
 
 U = np.uint32
+Q = np.uint64
+LANES, COLUMN = 64, 32
 CTRL, BASE, ENTRIES, HEAD, TAIL = W.DMA_CTRL, W.DMA_BASE, W.DMA_ENTRIES, W.DMA_HEAD, W.DMA_TAIL
 UNDERRUNS, LOW, PLACE, PLANES = W.DMA_UNDERRUNS, W.DMA_LOW, W.DMA_PLACE, W.DMA_PLANES
 CYCLE, STALL, ERROR, ERROR_UNDERRUN, IRQ_LOW = W.DMA_CYCLE, W.DMA_STALL, W.ERROR, W.ERROR_DMA_UNDERRUN, W.IRQ_DMA_LOW
@@ -65,3 +67,45 @@ def take(c, n, timing):  # type: ignore[no-untyped-def]
     if not cycle and _level(c) < np.int64(c.registers[LOW]):
         raise_irq(c, U(IRQ_LOW))
     return count
+
+
+@inner
+def _taken_by(c, block, planes, fed):  # type: ignore[no-untyped-def]
+    """(64,) int64: of each plane of a block, the entry of the ring that it ends up with, or -1.
+
+    planes : (blocks,) uint64, those that are fed, `fed` of them, in turn from number CLAMP_PLACE on
+    """
+    q, entries = c.sequencer, np.int64(c.registers[ENTRIES])
+    count, place, number = q[CLAMP_COUNT], q[CLAMP_PLACE], np.int64(0)
+    for b in range(block):
+        number += ones(planes[b])
+    out = np.full(LANES, -1, np.int64)
+    for r in range(LANES):
+        if (planes[block] >> Q(r)) & Q(1):
+            last = count - 1 - (place + count - 1 - number) % fed
+            if last >= 0:
+                out[r] = ((q[CLAMP_ENTRY] + last) & 0xFFFFFFFF) % entries
+            number += 1
+    return out
+
+
+@inner
+def copy_examples(c, timing, hostmem, bank):  # type: ignore[no-untyped-def]
+    """The examples that the sequencer took from the ring go to their planes of a bank (blocks, cells) of uint64."""
+    planes, base, words = plane_words(c, PLANES, bank.shape[0]), np.int64(c.registers[BASE]), timing.spin_words
+    fed = _fed_planes(c, timing)
+    column = np.empty(LANES, np.uint64)
+    for block in range(bank.shape[0]):
+        entry, mask, row = _taken_by(c, block, planes, fed), Q(0), bank[block]
+        for r in range(LANES):
+            mask |= Q(entry[r] >= 0) << Q(r)
+        if mask == Q(0):
+            continue
+        for w in range(words):
+            for r in range(LANES):
+                column[r] = Q(hostmem[base + entry[r] * words + w]) if entry[r] >= 0 else Q(0)
+            for bit in range(min(COLUMN, row.size - COLUMN * w)):
+                word = Q(0)
+                for r in range(LANES):
+                    word |= ((column[r] >> Q(bit)) & Q(1)) << Q(r)
+                row[COLUMN * w + bit] = (row[COLUMN * w + bit] & ~mask) | word

@@ -283,3 +283,33 @@ def aes_round(b: Any, x: Any, key: Any) -> Any:
 def last_aes_round(b: Any, x: Any, key: Any) -> Any:
     """One round of AES without mixing of columns in each block. vaesenclast"""
     return call(b, "llvm.x86.aesni.aesenclast.512", x, key)
+
+
+@instruction(BLOCKS, BYTES)
+def as_blocks(b: Any, x: Any) -> Any:
+    """The same bits."""
+    return b.bitcast(x, BLOCKS.llvm)
+
+
+@instruction(BYTES, BLOCKS)
+def as_bytes(b: Any, x: Any) -> Any:
+    """The same bits."""
+    return b.bitcast(x, BYTES.llvm)
+
+
+@instruction(BLOCKS, types.uint64)
+def first_block(b: Any, low: Any) -> Any:
+    """The number in the first half of the first block, else 0. vmovq"""
+    return b.insert_element(constant(BLOCKS, [0] * 8), low, ir.Constant(WORD, 0))
+
+
+def _products(halves: int) -> Any:
+    @instruction(BLOCKS, BLOCKS, BLOCKS)
+    def products(b: Any, x: Any, y: Any) -> Any:
+        return call(b, "llvm.x86.pclmulqdq.512", x, y, ir.Constant(BYTE, halves))
+
+    return products
+
+
+lower_products, upper_products = _products(0x00), _products(0x11)
+"""Products without carries of the lower halves of each block, or of the upper ones. vpclmulqdq"""

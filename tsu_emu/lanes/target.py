@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba.core.registry import cpu_target
 
-_WANTED = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "gfni", "vaes", "bmi2"})
+_WANTED = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "gfni", "vaes", "vpclmulqdq", "bmi2"})
 
 
 def features() -> frozenset[str]:

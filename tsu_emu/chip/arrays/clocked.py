@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tsu_emu import state as S
 from tsu_emu.analog import pdit
-from tsu_emu.analog.die import Die, place_fields, rails, silence
+from tsu_emu.analog.die import Die, place_fields, silence
 from tsu_emu.analog.pbit import random_colour, slopes_of
 from tsu_emu.analog.sourced import sweep_coloured, sweep_lfsr
 from tsu_emu.analog.sources import coloured_start, lfsr_bits, lfsr_start, make_coloured, make_lfsr
@@ -35,10 +35,10 @@ class Clocked:
     """Clocked p-bits: their fields."""
 
     def __init__(
-        self, config: ChipConfig, topology: Topology, die: Die, state: S.ChipState, fields: Fields, floating: NDArray[np.bool_]
-    ) -> None:
-        self._limits = np.empty(len(topology.source)), np.empty(len(topology.order))
-        rails(die, (config.coupling.dac.full_scale, config.bias.dac.full_scale), topology.row, *self._limits)
+        self, config: ChipConfig, topology: Topology, die: Die, state: S.ChipState, fields: Fields,
+        limits: tuple[NDArray[np.float64], NDArray[np.float64]], floating: NDArray[np.bool_],
+    ) -> None:  # fmt: skip
+        self._limits = limits
         self._config, self._topology, self._die, self._state = config, topology, die, state
         self._fields, self._floating = fields, floating
 
