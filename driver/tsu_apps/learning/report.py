@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,6 +22,7 @@ from tsu_apps.learning import figures, panels
 from tsu_apps.learning.diagnostics import Diagnostics
 from tsu_apps.learning.flags import Flag, describe
 from tsu_apps.learning.history import Snapshot
+from tsu_apps.page import STYLE, png, replace, row_table
 from tsu_apps.report import Row, write_json
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ REFRESH_S = 5.0
 """Seconds from one writing of the page to the next, at least."""
 SHARE = 0.2
 """Greatest fraction of the time that may go into writing the page."""
-DPI = 100
 
 QUANTITIES = (
     ("moment.temperature", "temperature", ""),
@@ -60,18 +58,6 @@ QUANTITIES = (
     ("sparsity.participation", "participation ratio of the couplings", ""),
 )
 """Fields of a `Reading`, what they are, their units."""
-
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 72em; margin: 2em auto; padding: 0 1.2em }
-h1 { font-size: 1.6em; margin-bottom: .1em } h2 { font-size: 1.15em; margin: 2.2em 0 .4em }
-.facts, .note { color: #555; max-width: 60em } .state { font-weight: 600 }
-table { border-collapse: collapse; margin: .6em 0; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: .2em 1.2em .2em 0; border-bottom: 1px solid #e4e4e4; vertical-align: top }
-th { font-weight: 600; border-bottom: 1px solid #999 } td.n, th.n { text-align: right; white-space: nowrap }
-.good { color: #2c6e3f } .bad { color: #b3261e; font-weight: 600 }
-img { max-width: 100%; height: auto; display: block; margin: .6em 0 } dt { font-weight: 600 } dd { margin: 0 0 .5em 1.2em }
-.columns { display: flex; flex-wrap: wrap; gap: 0 3.5em }
-"""
 
 Draw = Callable[[], "Figure"]
 
@@ -149,13 +135,11 @@ class Report:
             return
         self._drawn_at, self._drawn = last.moment.tick, []
         for name, draw in self._figures(last).items():
-            content = io.BytesIO()
-            draw().savefig(content, format="png", dpi=DPI)
-            _replace(self._folder / f"{name}.png", content.getvalue())
+            replace(self._folder / f"{name}.png", png(draw()))
             self._drawn.append(name)
 
     def _write(self, state: str, *, running: bool) -> None:
-        _replace(self._folder / "index.html", self._page(state, running).encode())
+        replace(self._folder / "index.html", self._page(state, running).encode())
 
     def _figures(self, last: Snapshot) -> dict[str, Draw]:
         """How each figure that there is something for is drawn, by file name."""
@@ -192,8 +176,8 @@ class Report:
             "<h2>Flags</h2>",
             _flag_table(self._diagnostics.flags, self._diagnostics.readings[-1].tick if self._diagnostics.readings else 0),
             '<div class="columns">',
-            _table("Results", self.rows),
-            _table("At the last look", self._last_rows()),
+            row_table("Results", self.rows),
+            row_table("At the last look", self._last_rows()),
             f"</div>{images}<h2>What the flags mean</h2><dl>",
             *(f"<dt>{escape(name)}</dt><dd>{escape(text.replace('`', ''))}</dd>" for name, text in describe().items()),
             "</dl></body></html>\n",
@@ -228,20 +212,3 @@ def _flag_table(flags: tuple[Flag, ...], tick: int) -> str:
         ticks = f'<td class="n">{flag.first:,}</td><td class="n">{last}</td>'
         lines.append(f"<tr>{name}<td>{escape(flag.reason)}</td>{ticks}</tr>")
     return "".join(lines) + "</tbody></table>"
-
-
-def _table(title: str, rows: list[Row]) -> str:
-    if not rows:
-        return ""
-    lines = [f"<div><h2>{title}</h2><table><tbody>"]
-    for row in rows:
-        goal = "" if row.goal is None else f'<span class="{"good" if row.ok else "bad"}">goal {escape(row.goal)}</span>'
-        lines.append(f'<tr><td>{escape(row.name)}</td><td class="n">{row.value:,.4g} {escape(row.unit)}</td><td>{goal}</td></tr>')
-    return "".join(lines) + "</tbody></table></div>"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file as a whole."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)

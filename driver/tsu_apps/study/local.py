@@ -1,0 +1,129 @@
+"""Workers on this machine: processes that are watched, and replaced when they die.
+
+The standard library's pool of processes gives up all that it has in hand when one process is killed, and does not say whose fault
+it was. A pool of one process for each worker knows both: one batch is under way in it, and the others notice nothing.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tsu_apps.study.engine import Batch, Died, Finished
+from tsu_apps.study.task import Outcome, Task, run_batch
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Here:
+    """No workers: everything in this process, one batch at a time."""
+
+    capacity = workers = 1
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._done = task, list[Finished]()
+
+    def start(self, batch: Batch) -> None:
+        """Measure it now."""
+        self._done.append(Finished(batch, run_batch(self._task, batch.work)))
+
+    def wait(self) -> list[Finished]:
+        """What was measured."""
+        done, self._done = self._done, []
+        return done
+
+    def close(self) -> None:
+        """Nothing is to be let go of."""
+
+
+@dataclass
+class _Worker:
+    """One process, in a pool of its own; `ready` tells its number when it has loaded the task."""
+
+    pool: ProcessPoolExecutor
+    ready: Future[int]
+
+
+class LocalPool:
+    """`workers` processes, each with one batch at a time. They end when this process ends, however it does."""
+
+    def __init__(self, task: Task, workers: int) -> None:
+        self._task, self.workers, self.capacity = task, workers, workers
+        self._idle = [_started(task) for _ in range(workers)]
+        self._busy: dict[Future[list[Outcome]], tuple[_Worker, Batch]] = {}
+        concurrent.futures.wait([worker.ready for worker in self._idle])
+
+    def start(self, batch: Batch) -> None:
+        """Give a batch to an idle worker; one that has died meanwhile is replaced."""
+        worker = self._idle.pop()
+        try:
+            future = worker.pool.submit(run_batch, self._task, batch.work)
+        except BrokenProcessPool:
+            worker = self._replaced(worker)
+            future = worker.pool.submit(run_batch, self._task, batch.work)
+        self._busy[future] = worker, batch
+
+    def wait(self) -> list[Finished]:
+        """Batches that have ended since the last call; waits for one."""
+        found: list[Finished] = []
+        for future in concurrent.futures.wait(self._busy, return_when=FIRST_COMPLETED).done:
+            worker, batch = self._busy.pop(future)
+            try:
+                found.append(Finished(batch, future.result()))
+            except BrokenProcessPool:
+                worker = self._replaced(worker)
+                found.append(Finished(batch, Died("its worker process was killed or ended by itself")))
+            self._idle.append(worker)
+        return found
+
+    def close(self) -> None:
+        """End all workers, also those in the midst of a batch."""
+        workers = self._idle + [worker for worker, _ in self._busy.values()]
+        for worker in workers:
+            with suppress(Exception):
+                os.kill(worker.ready.result(timeout=0), signal.SIGKILL)
+        for worker in workers:
+            worker.pool.shutdown(cancel_futures=True)
+
+    def _replaced(self, worker: _Worker) -> _Worker:
+        worker.pool.shutdown(wait=False)
+        return _started(self._task)
+
+
+def _started(task: Task) -> _Worker:
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_settle)
+    return _Worker(pool, pool.submit(_prepare, task))
+
+
+def _prepare(task: Task) -> int:
+    """Load the task before the first batch comes; what is wrong with it is told by the batch."""
+    with suppress(Exception):
+        task.load()
+    return os.getpid()
+
+
+def _settle() -> None:
+    """One thread for linear algebra; an interrupt from the keyboard is the parent's; without a parent there is no going on."""
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
+    with suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
