@@ -79,7 +79,8 @@ def conduct(study: Study, arguments: argparse.Namespace) -> int:
 
 
 def publish(study: Study, results: Results, folder: Path, json: Path | None) -> bool:
-    """Print rows, write the dataset, figures and the page into a folder, rows as JSON; whether every goal is met."""
+    """Print rows, write the dataset, figures and the page into a folder, rows as JSON; whether all is well:
+    no cell failed, and every goal of the study is met."""
     data = results.data
     rows = study.judge(data) if study.judge else rows_of(study, data)
     drawn = study.draw(data) if study.draw else figures_of(study, data)
@@ -95,7 +96,7 @@ def publish(study: Study, results: Results, folder: Path, json: Path | None) -> 
         config = {"study": study.name, "dies": study.dies, "fingerprint": study.fingerprint(), "hash": results.result_hash}
         seeds = {"study": study.seed}
         write_json(json, [*rows, *results.rows()], config=config, seeds=seeds, packages=PACKAGES)
-    return all(row.ok is not False for row in [*rows, *results.rows()])
+    return not results.failures and all(row.ok is not False for row in rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from concurrent.futures import CancelledError
-from contextlib import suppress
 from typing import Any
 
 from tsu_apps.study.engine import Batch, Died, EngineLost, Finished
@@ -53,22 +52,24 @@ class Cluster:
 
     def wait(self) -> list[Finished]:
         """Batches that have ended. The scheduler repeats one whose worker dies by itself, some times."""
-        while True:
-            with suppress(TimeoutError):
-                done = self._dask.wait(list(self._busy), LOOK_S, "FIRST_COMPLETED").done
+        while self._client.status == "running":
+            try:
+                with self._client.as_current():
+                    done = self._dask.wait(list(self._busy), LOOK_S, "FIRST_COMPLETED").done
                 return [self._finished(future) for future in done]
-            if self._client.status != "running":
-                raise EngineLost(f"the scheduler at {self._address} is gone")
+            except TimeoutError:
+                continue
+            except (CancelledError, OSError):
+                break
+        raise EngineLost(f"the scheduler at {self._address} is gone; what was finished is in the store")
 
     def close(self) -> None:
         """Leave the cluster as it is; what is under way is given up."""
         self._client.close(timeout=LOOK_S)
 
     def _finished(self, future: Any) -> Finished:
-        batch = self._busy.pop(future)
         try:
-            return Finished(batch, future.result(timeout=CONNECT_S))
+            result = future.result()
         except self._dask.KilledWorker as error:
-            return Finished(batch, Died(str(error)))
-        except (CancelledError, OSError, TimeoutError) as error:
-            raise EngineLost(f"the scheduler at {self._address} is gone: {type(error).__name__}") from None
+            result = Died(str(error))
+        return Finished(self._busy.pop(future), result)

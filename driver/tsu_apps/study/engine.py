@@ -37,7 +37,7 @@ class EngineLost(RuntimeError):
 class Engine(Protocol):
     """Carries out batches.
 
-    workers : batches that are carried out at once; capacity : that may be started before one has ended
+    workers : batches that are carried out at once; capacity : that may be under way now
     """
 
     @property
@@ -50,7 +50,7 @@ class Engine(Protocol):
         """Take a batch; not more than `capacity` at once."""
 
     def wait(self) -> list[Finished]:
-        """Batches that have ended; waits for at least one. EngineLost if none will."""
+        """Batches that have ended, after something has happened; perhaps none. EngineLost if nothing will."""
 
     def close(self) -> None:
         """Let go of all workers."""

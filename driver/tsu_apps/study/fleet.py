@@ -80,11 +80,11 @@ def _served(engine: Engine, work: Sequence[Work]) -> Iterator[list[Outcome]]:
     while True:
         outcomes = _settled(ended, again, pace)
         while (left or again) and under_way < engine.capacity:
-            engine.start(again.popleft() if again else _next(left, pace, engine.workers))
+            engine.start(_next(left, pace, engine.workers) if left else again.popleft())
             under_way += 1
         if outcomes:
             yield outcomes
-        if not under_way:
+        if not (under_way or left or again):
             return
         ended = engine.wait()
         under_way -= len(ended)
@@ -95,7 +95,7 @@ def _next(left: deque[Work], pace: Pace, workers: int) -> Batch:
 
 
 def _settled(ended: Sequence[Finished], again: deque[Batch], pace: Pace) -> list[Outcome]:
-    """Outcomes of batches that ended. The cells of one whose worker died are repeated, each by itself, to find a guilty one."""
+    """Outcomes of batches that ended. The cells of one whose worker died are repeated at the end, each by itself."""
     outcomes: list[Outcome] = []
     for batch, result in ended:
         if not isinstance(result, Died):

@@ -1,0 +1,377 @@
+"""Studies: seeds, results that do not depend on how they came about, workers that die, files that are damaged, pages."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import study_tasks
+
+pytest.importorskip("xarray")
+pytest.importorskip("h5netcdf")
+pytest.importorskip("matplotlib")
+
+from tsu_apps.report import Row
+from tsu_apps.study import Axis, EngineLost, Fleet, Quantity, Results, Study, load, mean_error, run
+from tsu_apps.study.__main__ import publish
+from tsu_apps.study.definition import Cell
+from tsu_apps.study.fleet import BATCH_S, Pace
+from tsu_apps.study.store import Store
+from tsu_apps.study.task import Outcome
+
+QUANTITIES = [Quantity("x", "kT", "a deviate"), Quantity("more", dims={"part": 3})]
+
+
+def study(measure: Callable[..., Any] = study_tasks.normal, **changes: Any) -> Study:
+    """Three means, eight dies."""
+    given = Study("normal", "Deviates", measure, QUANTITIES, [Axis("mean", (1.0, 2.0, 3.0), "kT")], dies=8, seed=5)
+    return dataclasses.replace(given, **changes)
+
+
+def serial(tmp_path: Path, of: Study) -> Results:
+    """Measured in this process."""
+    return run(of, Fleet(workers=0), tmp_path / "serial")
+
+
+# Seeds
+
+
+def test_the_seed_of_a_die_follows_from_the_study_and_its_number_alone() -> None:
+    """10,000 seeds of 63 bits: two alike have a chance of 5e-12; each bit is set in half of them within 5 sigma = 250."""
+    seeds = np.array([study().die_seed(die) for die in range(10_000)], np.uint64)
+    assert len(np.unique(seeds)) == len(seeds)
+    ones = ((seeds[:, None] >> np.arange(63, dtype=np.uint64)) & np.uint64(1)).sum(axis=0)
+    assert np.all(np.abs(ones.astype(np.float64) - 5000) < 250)
+    assert seeds.max() < 1 << 63
+    assert [study(dies=100, axes=[]).die_seed(die) for die in range(5)] == seeds[:5].tolist()
+    assert study(seed=6).die_seed(0) != seeds[0]
+
+
+def test_deviates_of_dies_are_independent_of_their_neighbours_and_of_another_study() -> None:
+    """Correlations of 4,000 pairs lie within 5 / sqrt(4000) = .08; a study beside itself is far outside."""
+    x = {
+        seed: np.array([study_tasks.normal({"mean": 0.0}, study(seed=seed).die_seed(d))["x"] for d in range(4000)])
+        for seed in (5, 6)
+    }
+
+    def correlation(a: np.ndarray, b: np.ndarray) -> float:
+        return abs(float(np.corrcoef(a, b)[0, 1]))
+
+    assert correlation(x[5][1:], x[5][:-1]) < 0.08
+    assert correlation(x[5], x[6]) < 0.08
+    assert correlation(x[5], x[5]) > 0.99
+
+
+def test_what_decides_the_results_is_in_the_fingerprint(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("a")
+    base = study(files=[file])
+    others = [
+        study(files=[file], seed=6),
+        study(files=[file], axes=[Axis("mean", (1.0, 2.0))]),
+        study(study_tasks.slow, files=[file]),
+    ]
+    assert len({one.fingerprint() for one in (base, *others)}) == 4
+    assert study(files=[file], dies=9, title="other").fingerprint() == base.fingerprint()
+    before = base.fingerprint()
+    file.write_text("b")
+    assert base.fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "../x"},
+        {"dies": 0},
+        {"axes": [Axis("x", (1.0,))]},
+        {"axes": [Axis("die", (1.0,))]},
+        {"axes": [Axis("part", (1.0,))]},
+        {"quantities": []},
+        {"measure": lambda point, die_seed: {}},
+    ],
+)
+def test_a_study_that_is_none_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        study(**changes)
+
+
+# Results
+
+
+def test_results_are_labelled_and_survive_their_file(tmp_path: Path) -> None:
+    of = study(axes=[Axis("mean", (1.0, 2.0), "kT"), Axis("way", ("up", "down"))])
+    results = serial(tmp_path, of)
+    data = results.data
+    assert data["more"].dims == ("die", "mean", "way", "part")
+    seed = int(data["die_seed"][3])
+    wanted = study_tasks.normal({"mean": 2.0}, seed)
+    assert seed == study().die_seed(3)
+    np.testing.assert_array_equal(data["more"].sel(die=3, mean=2.0, way="up"), wanted["more"])
+    assert float(data["x"].sel(die=3, mean=2.0, way="down")) == wanted["x"]
+    assert (data["x"].attrs["units"], data["mean"].attrs["units"], bool(data["measured"].all())) == ("kT", "kT", True)
+    publish(of, results, tmp_path / "out", tmp_path / "rows.json")
+    again = load(tmp_path / "out/normal.nc")
+    assert again.identical(data)
+    assert {"numpy", "tsu-driver", "xarray"} <= json.loads(again.attrs["versions"]).keys()
+    assert json.loads(again.attrs["sources"]).keys() == {"study_tasks.py"}
+    assert json.loads((tmp_path / "rows.json").read_text())["config"]["hash"] == results.result_hash
+
+
+def test_errors_of_means_are_those_of_the_sample() -> None:
+    import xarray as xr
+
+    values = np.random.default_rng(1).standard_normal((50, 2))
+    values[:10, 1] = np.nan
+    mean, error = mean_error(xr.DataArray(values, dims=("die", "k")))
+    for k, column in enumerate((values[:, 0], values[10:, 1])):
+        np.testing.assert_allclose([mean[k], error[k]], [column.mean(), column.std(ddof=1) / np.sqrt(len(column))])
+
+
+def test_the_page_stands_alone_and_shows_what_failed(tmp_path: Path) -> None:
+    results = serial(tmp_path, study(study_tasks.raising, dies=3))
+    assert not publish(study(dies=3), results, tmp_path / "out", None)
+    page = (tmp_path / "out/index.html").read_text()
+    assert "ArithmeticError: no 2.0" in page
+    assert "data:image/png;base64," in page
+    assert not any(mark in page for mark in ("http:", "https:", 'src="x', "<script", "<link"))
+    assert results.result_hash in page
+
+
+# Workers
+
+
+def test_workers_give_what_one_process_gives(tmp_path: Path) -> None:
+    wanted = serial(tmp_path, study())
+    found = run(study(), Fleet(workers=2), tmp_path / "workers")
+    assert found.result_hash == wanted.result_hash
+    assert serial(tmp_path, study(seed=6)).result_hash != wanted.result_hash
+
+
+def test_an_error_is_of_its_cell_alone(tmp_path: Path) -> None:
+    results = run(study(study_tasks.raising), Fleet(workers=2), tmp_path)
+    assert len(results.failures) == 16
+    assert "ArithmeticError: no 2.0" in results.failures["normal: die 3, mean = 2.0"]
+    assert "study_tasks.py" in results.failures["normal: die 3, mean = 2.0"]
+    assert "more has shape (1,); (3,) is expected" in results.failures["normal: die 7, mean = 3.0"]
+    np.testing.assert_array_equal(results.data["measured"].sum("die"), [8, 0, 0])
+    good = serial(tmp_path, study()).data
+    np.testing.assert_array_equal(results.data["x"].sel(mean=1.0), good["x"].sel(mean=1.0))
+    assert np.isnan(results.data["more"].sel(mean=2.0)).all()
+
+
+def test_a_cell_that_kills_its_workers_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    results = run(study(study_tasks.deadly, dies=2), Fleet(workers=2), tmp_path)
+    assert set(results.failures) == {f"normal: die {die}, mean = 2.0" for die in range(2)}
+    assert all("3 workers died of it" in why for why in results.failures.values())
+    np.testing.assert_array_equal(results.data["measured"].sum("die"), [2, 0, 2])
+
+
+def test_killed_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every worker that is seen at work is killed, until six are."""
+    seen, killed = tmp_path / "seen", set[int]()
+    seen.mkdir()
+    monkeypatch.setenv("STUDY_SEEN", str(seen))
+    done = threading.Event()
+
+    def kill() -> None:
+        while len(killed) < 6 and not done.wait(0.15):
+            for name in {int(path.name) for path in seen.iterdir()} - killed:
+                os.kill(name, signal.SIGKILL)
+                killed.add(name)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        found = run(study(study_tasks.slow_and_seen, dies=30), Fleet(workers=2), tmp_path / "killed")
+    finally:
+        done.set()
+        killer.join()
+    assert len(killed) >= 6
+    assert not found.failures
+    assert found.result_hash == serial(tmp_path, study(dies=30)).result_hash
+
+
+def test_batches_take_about_the_time_they_are_to_take() -> None:
+    """Cells of 1 ms: at first one, then up to four times as many, in the end BATCH_S of them, fewer when few are left."""
+    pace, sizes = Pace(), []
+    for _ in range(8):
+        sizes.append(pace.size(10**6, 2))
+        pace.note([Outcome(Cell(0, 0), 0.001)] * sizes[-1])
+    assert sizes[:4] == [1, 4, 16, 64]
+    assert sizes[-1] == pytest.approx(BATCH_S / 0.001, abs=1)
+    assert (pace.size(100, 2), pace.size(1, 2)) == (25, 1)
+    pace.note([Outcome(Cell(0, 0), 10.0)])
+    assert pace.size(10**6, 2) < 30
+
+
+# Broken off
+
+
+def script(folder: Path, *more: str) -> list[str]:
+    """A run of tests/study_tasks.py's slow function by a file of a user, in a process of its own."""
+    file = folder / "users_study.py"
+    file.write_text(
+        "import study_tasks\nfrom tsu_apps.study import Axis, Quantity, Study\n"
+        "STUDY = Study('normal', 'Deviates', study_tasks.slow, [Quantity('x', 'kT'), Quantity('more', dims={'part': 3})],\n"
+        "              [Axis('mean', (1.0, 2.0, 3.0), 'kT')], dies=40, seed=5)\n"
+    )
+    options = ["--store", str(folder / "store"), "--out", str(folder / "out"), "--workers", "2", *more]
+    return [sys.executable, "-m", "tsu_apps.study", str(file), *options]
+
+
+def paths() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path if p)}
+
+
+def batches(folder: Path) -> int:
+    return len(list(folder.rglob("*.batch")))
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 100.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    """Killed with some batches on disk; the next run finds these, measures the others, and is as the serial one."""
+    with subprocess.Popen(script(tmp_path), env=paths(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as begun:
+        wait_for(lambda: batches(tmp_path) >= 3)
+        begun.kill()
+    (tmp_path / "store" / next(p.name for p in (tmp_path / "store").iterdir()) / "half.part").write_bytes(b"x")
+    done = subprocess.run(
+        script(tmp_path, "--json", str(tmp_path / "j.json")), env=paths(), capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    report = json.loads((tmp_path / "j.json").read_text())
+    rows = {row["name"]: row["value"] for row in report["rows"]}
+    assert rows["cells in the store"] >= 3
+    assert rows["cells in the store"] + rows["cells measured now"] == 120
+    assert not list((tmp_path / "store").rglob("*.part"))
+    assert report["config"]["hash"] == serial(tmp_path, study(study_tasks.slow, dies=40)).result_hash
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: data[:200] + b"\0" + data[201:], lambda data: b""])
+def test_a_damaged_file_is_noticed_and_measured_anew(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    of, store = study(), tmp_path / "store"
+    wanted = run(of, Fleet(workers=0), store)
+    file = sorted(store.rglob("*.batch"))[1]
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.warns(RuntimeWarning, match="is damaged"):
+        found = run(of, Fleet(workers=0), store)
+    assert 0 < found.new < 24
+    assert found.result_hash == wanted.result_hash
+    assert run(of, Fleet(workers=0), store).new == 0
+
+
+def test_more_dies_take_over_those_that_there_are(tmp_path: Path) -> None:
+    run(study(), Fleet(workers=0), tmp_path)
+    more = run(study(dies=10), Fleet(workers=0), tmp_path)
+    assert (more.found, more.new) == (24, 6)
+    assert more.result_hash == serial(tmp_path, study(dies=10)).result_hash
+    assert run(study(dies=10), Fleet(workers=0), tmp_path, fresh=True).new == 30
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    with Store(tmp_path, study()), pytest.raises(BlockingIOError, match="another run"):
+        run(study(), Fleet(workers=0), tmp_path)
+
+
+def test_the_verdict_on_overhead_needs_a_long_run(tmp_path: Path) -> None:
+    data = serial(tmp_path, study()).data
+
+    def verdict(seconds: float, busy: float) -> Row:
+        rows = Results(data, {}, 0, 1, seconds, busy).rows()
+        return next(row for row in rows if "not measuring" in row.name)
+
+    assert [verdict(1.0, 0.5).ok, verdict(100.0, 96.0).ok, verdict(100.0, 90.0).ok] == [None, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nothing = 1\n", "has no Study"),
+        (
+            "import study_tasks as s\nfrom tsu_apps.study import *\nA = B = Study('a', '', s.normal, [Quantity('x')])\n",
+            "the studies A, B",
+        ),
+    ],
+)
+def test_a_file_without_the_study_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "no_study.py"
+    file.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "tsu_apps.study", str(file)], env=paths(), capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+# Dask
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+    """(address, scheduler, worker) on loopback."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": paths()}
+    dask = [sys.executable, "-m", "distributed.cli."]
+    at = ["--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard"]
+    worker = ["--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--local-directory", str(folder), "--no-nanny"]
+    parts = [
+        subprocess.Popen([*dask[:2], f"{dask[2]}dask_scheduler", *at], **quiet),
+        subprocess.Popen([*dask[:2], f"{dask[2]}dask_worker", address, *worker], **quiet),
+    ]
+    try:
+        yield address, parts[0], parts[1]
+    finally:
+        for part in parts:
+            part.kill()
+            part.wait()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dask_gives_the_same_and_its_scheduler_may_die(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    of = study(study_tasks.slow, dies=40)
+    with cluster(tmp_path / "one") as (address, scheduler, _):
+        killer = threading.Thread(target=lambda: (wait_for(lambda: batches(tmp_path) >= 2), scheduler.kill()))
+        killer.start()
+        with pytest.raises(EngineLost, match="scheduler"):
+            run(of, Fleet(scheduler=address), tmp_path / "store")
+        killer.join()
+    assert batches(tmp_path / "store") >= 2
+    with cluster(tmp_path / "two") as (address, _, _):
+        found = run(of, Fleet(scheduler=address), tmp_path / "store")
+    assert found.found > 0
+    assert found.result_hash == serial(tmp_path, of).result_hash
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_scheduler_is_an_error_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("tsu_apps.study.cluster.CONNECT_S", 0.5)
+    with pytest.raises(EngineLost, match="no scheduler answers"):
+        run(study(), Fleet(scheduler=f"tcp://127.0.0.1:{free_port()}"), tmp_path)
