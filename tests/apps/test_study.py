@@ -28,10 +28,10 @@ pytest.importorskip("matplotlib")
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, EngineLost, Fleet, Quantity, Results, Study, load, mean_error, run
 from tsu_apps.study.__main__ import publish
-from tsu_apps.study.definition import Cell
+from tsu_apps.study.definition import Cell, code_digest
 from tsu_apps.study.fleet import BATCH_S, Pace
 from tsu_apps.study.store import Store
-from tsu_apps.study.task import Outcome
+from tsu_apps.study.task import Outcome, Task, run_batch, work_of
 
 QUANTITIES = [Quantity("x", "kT", "a deviate"), Quantity("more", dims={"part": 3})]
 
@@ -107,6 +107,28 @@ def test_what_decides_the_results_is_in_the_fingerprint(tmp_path: Path) -> None:
 def test_a_study_that_is_none_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         study(**changes)
+
+
+def test_of_the_code_what_measures_is_in_the_fingerprint(tmp_path: Path) -> None:
+    file = tmp_path / "s.py"
+
+    def hashed(text: str) -> str:
+        file.write_text(text)
+        return code_digest(file, ("judge", "draw"))
+
+    base = hashed("def measure(point, die_seed):\n    return 1\ndef draw(data):\n    return {}\nS = Study('a', dies=1)\n")
+    assert (
+        hashed("# why\ndef measure(point, die_seed):\n    return  1\ndef draw(data):\n    return 5\nS = Study('a', dies=2)\n")
+        == base
+    )
+    assert hashed("def measure(point, die_seed):\n    return 2\ndef draw(data):\n    return {}\nS = Study('a', dies=1)\n") != base
+    assert hashed("def measure(point, die_seed):\n    return 1\nN = 1\nS = Study('a', dies=1)\n") != base
+
+
+def test_workers_refuse_another_version_of_the_code(tmp_path: Path) -> None:
+    task = dataclasses.replace(Task.of(study()), source="0")
+    (outcome,) = run_batch(task, work_of(study(), [Cell(0, 0)]))
+    assert "has changed since the study began" in outcome.failure
 
 
 # Results

@@ -7,7 +7,7 @@ the states that they take and the law of the ideal problem, by enumeration, is w
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,24 +70,31 @@ def measure(point: Point, die_seed: int) -> dict[str, float]:
 
 
 def judge(data: xr.Dataset) -> list[Row]:
-    """Mean distances; that few bits, mismatch and heat cost something; that a chip without errors is at the floor."""
-    mean, error = mean_error(data["tv"])
-    ideal = {"bits": max(BITS), "mismatch": 0.0, "temperature_error": 0.0}
-    best, spread = float(mean.sel(ideal)), float(data["tv"].sel(ideal).std("die", ddof=1))
+    """That few bits, mismatch and heat cost something, and that a chip without errors is near the floor; mean distances."""
+    (mean, error), spread = mean_error(data["tv"]), data["tv"].std("die", ddof=1)
+    bits, mismatches, heats = (data[axis.name].to_numpy() for axis in AXES)
+    ideal = {"bits": max(bits), "mismatch": min(mismatches), "temperature_error": min(heats)}
+    best = float(mean.sel(ideal))
     rows = [
         Row("distance that as many independent samples of the law would show", floor()),
-        Row.at_most(f"distance with {max(BITS)} bits and no errors, in that one", best / floor(), 2.0, "", spread / floor()),
+        Row.at_most(
+            "distance with most bits and no errors, in that one", best / floor(), 2.0, "", float(spread.sel(ideal)) / floor()
+        ),
     ]
-    for worse in ({"bits": min(BITS)}, {"mismatch": max(MISMATCHES)}, {"temperature_error": max(ERRORS)}):
-        where = ideal | worse
+    for what, worse in (("bits", min(bits)), ("mismatch", max(mismatches)), ("temperature_error", max(heats))):
+        where = ideal | {what: worse}
         sigmas = (float(mean.sel(where)) - best) / float(np.hypot(error.sel(where), error.sel(ideal)))
-        rows.append(Row.at_least(f"standard errors by which {worse} adds to it", sigmas, 5.0))
-    for heat in ERRORS:
-        for mismatch in MISMATCHES:
-            for bits in BITS:
-                at = {"bits": bits, "mismatch": mismatch, "temperature_error": heat}
-                what = f"distance with {bits} bits, mismatch {mismatch:g}, T {heat:+.0%}"
-                rows.append(Row(what, float(mean.sel(at)), "", float(data["tv"].sel(at).std("die", ddof=1))))
+        rows.append(Row.at_least(f"{what} {worse:g} more than that, in standard errors", sigmas, 5.0))
+    for heat, mismatch, few in product(heats, mismatches, bits):
+        at = {"bits": few, "mismatch": mismatch, "temperature_error": heat}
+        rows.append(
+            Row(
+                f"distance with {few} bits, mismatch {mismatch:.0%}, T {heat:+.0%}",
+                float(mean.sel(at)),
+                "",
+                float(spread.sel(at)),
+            )
+        )
     return rows
 
 
@@ -95,32 +102,33 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
     """Distance against bits for each mismatch, a panel for each error of the temperature."""
     from tsu_apps.characterise.figures import COLOURS, INK, label, panels, with_errors
 
-    figure, axes = panels(1, len(ERRORS), 3.6)
     mean, error = mean_error(data["tv"])
-    for axis, heat in zip(axes, ERRORS, strict=True):
-        for colour, mismatch in zip(COLOURS, MISMATCHES, strict=True):
+    bits, mismatches, heats = (data[axis.name].to_numpy() for axis in AXES)
+    figure, axes = panels(1, len(heats), 3.6)
+    for axis, heat in zip(axes, heats, strict=True):
+        for colour, mismatch in zip(COLOURS, mismatches, strict=False):
             y, e = (array.sel(mismatch=mismatch, temperature_error=heat).to_numpy() for array in (mean, error))
-            with_errors(axis, BITS, y, e, f"mismatch {mismatch:.0%}", colour)
-            axis.plot(BITS, y, color=colour, linewidth=0.9)
+            with_errors(axis, bits, y, e, f"mismatch {mismatch:.0%}", colour)
+            axis.plot(bits, y, color=colour, linewidth=0.9)
         axis.axhline(floor(), color=INK, linewidth=0.8, linestyle=":", label="independent samples")
         axis.set_yscale("log")
         axis.set_ylim(0.5 * floor(), 2.0 * float(mean.max()))
         label(axis, f"temperature {heat:+.0%}", "bits of coupling and bias converters", "total variation distance")
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[-1].legend(frameon=False, fontsize=8, loc="center")
     return {"bits": figure}
 
 
-BITS, MISMATCHES, ERRORS = (4, 5, 6, 7, 8, 10), (0.0, 0.02, 0.05, 0.1), (0.0, 0.1)
+AXES = (
+    Axis("bits", (4, 5, 6, 7, 8, 10), "bit", "bits of coupling and bias converters"),
+    Axis("mismatch", (0.0, 0.02, 0.05, 0.1), "", "relative spread of gains, slopes and unit elements"),
+    Axis("temperature_error", (0.0, 0.1), "", "temperature over what it should be, less one"),
+)
 STUDY = Study(
     "bits",
     "Distance of a small chip's distribution from the ideal one: bits, mismatch, temperature",
     measure,
     [Quantity("tv", "", "total variation distance")],
-    [
-        Axis("bits", BITS, "bit", "bits of coupling and bias converters"),
-        Axis("mismatch", MISMATCHES, "", "relative spread of gains, slopes and unit elements"),
-        Axis("temperature_error", ERRORS, "", "temperature, relative to what it should be"),
-    ],
+    AXES,
     dies=8,
     files=[shipped()[CONFIG]],
     judge=judge,

@@ -60,10 +60,14 @@ def jackknife(squares: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def squares(data: xr.Dataset, name: str, what: str) -> NDArray[np.float64]:
-    """(dies,) mean squares about the configuration's mean; of measured values without the variance of the measurement."""
-    square = ((data[name + what] - MEANS[name]) ** 2).mean("cell")
+    """(dies,) mean squares about the configuration's mean, of cells whose truth is known: not of those at a stuck coupler.
+
+    Of measured values without the variance of the measurement.
+    """
+    known = data.where(data[f"{name}_seen"].notnull())
+    square = ((known[name + what] - MEANS[name]) ** 2).mean("cell")
     if not what:
-        square -= (data[f"{name}_error"] ** 2).mean("cell")
+        square -= (known[f"{name}_error"] ** 2).mean("cell")
     return np.asarray(square.dropna("die").to_numpy(), np.float64)
 
 
@@ -95,7 +99,8 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
     drawn = {}
     for name, what in SHOWS.items():
         figure, axes = panels(3, 1, 2.6)
-        dies, values, seen = data["die"].to_numpy(), data[name], data[f"{name}_seen"]
+        dies, seen = data["die"].to_numpy(), data[f"{name}_seen"]
+        values = data[name].where(seen.notnull())
         count, unit = values.notnull().sum("cell"), f"  ({UNITS[name]})" if UNITS[name] else ""
         moments = (
             ("mean over cells", values.mean("cell"), values.std("cell") / np.sqrt(count), seen.mean("cell")),
@@ -105,7 +110,7 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
             with_errors(axis, dies, found.to_numpy(), error.to_numpy(), "measured, with the standard error of 174 cells")
             axis.plot(dies, true.to_numpy(), "_", color=SECOND, markersize=8, label="truth")
             label(axis, f"{what}: {title}", "die", title + unit)
-        axes[0].legend(frameon=False, fontsize=9)
+        axes[0].legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
         axes[2].plot(seen.to_numpy().ravel(), values.to_numpy().ravel(), ".", color=MEASURED, markersize=1.5)
         ends = [float(seen.min()), float(seen.max())]
         axes[2].plot(ends, ends, color=SECOND, linewidth=0.8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import itertools
@@ -140,9 +141,16 @@ class Study:
         """The file of `measure`."""
         return Path(inspect.getfile(self.measure)).resolve()
 
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """Names of functions that do not change what is measured: `judge` and `draw`."""
+        return tuple(function.__name__ for function in (self.judge, self.draw) if function is not None)
+
     def sources(self) -> dict[str, str]:
-        """SHA-256 of the file of `measure` and of the study's files, by file name."""
-        return {path.name: digest(path) for path in (self.source, *map(Path, self.files))}
+        """SHA-256 of the code of `measure` (`code_digest`) and of the study's files, by file name."""
+        return {self.source.name: code_digest(self.source, self.looks)} | {
+            path.name: digest(path) for path in map(Path, self.files)
+        }
 
     def fingerprint(self) -> str:
         """Hexadecimal hash of all that decides the results but the number of dies: seed, grid, quantities, sources."""
@@ -150,6 +158,19 @@ class Study:
         quantities = [[q.name, q.unit, dict(q.dims)] for q in self.quantities]
         what = [self.name, self.seed, axes, quantities, self.measure.__qualname__, self.sources()]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def code_digest(path: Path, looks: Sequence[str]) -> str:
+    """SHA-256 of the code of a module, in hexadecimal, without the functions named in `looks` and without a variable that is a
+    `Study`, whose parts count by themselves; comments and layout do not count."""
+    module = ast.parse(path.read_bytes())
+    module.body = [part for part in module.body if not (_defines_study(part) or getattr(part, "name", None) in looks)]
+    return hashlib.sha256(ast.dump(module).encode()).hexdigest()
+
+
+def _defines_study(part: ast.stmt) -> bool:
+    call = part.value if isinstance(part, ast.Assign) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == Study.__name__
 
 
 def digest(path: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_apps.study.definition import Cell, Measure, Quantity, Study, Value, digest
+from tsu_apps.study.definition import Cell, Measure, Quantity, Study, Value, code_digest
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class Task:
     """Where a worker finds the function of a study.
 
     module, name : of the function; path : where modules are looked for
-    file, source : the function's file, and its SHA-256, so that no worker measures by another version
+    file, looks, source : the function's file, and `code_digest` of it, so that no worker measures by another version
     quantities : what it is to return
     """
 
@@ -33,6 +33,7 @@ class Task:
     name: str
     path: tuple[str, ...]
     file: str
+    looks: tuple[str, ...]
     source: str
     quantities: tuple[Quantity, ...]
 
@@ -40,7 +41,8 @@ class Task:
     def of(cls, study: Study) -> Task:
         """The task of a study."""
         f, path = study.measure, tuple(entry or str(Path.cwd()) for entry in sys.path)
-        return cls(f.__module__, f.__qualname__, path, str(study.source), digest(study.source), tuple(study.quantities))
+        source = code_digest(study.source, study.looks)
+        return cls(f.__module__, f.__qualname__, path, str(study.source), study.looks, source, tuple(study.quantities))
 
     def __hash__(self) -> int:
         return hash((self.module, self.name, self.source))
@@ -72,7 +74,7 @@ class Outcome:
 @lru_cache(maxsize=16)
 def _load(task: Task) -> Measure:
     sys.path.extend(entry for entry in task.path if entry not in sys.path)
-    if digest(Path(task.file)) != task.source:
+    if code_digest(Path(task.file), task.looks) != task.source:
         raise ImportError(f"{task.file} has changed since the study began")
     found: Any = importlib.import_module(task.module)
     for part in task.name.split("."):
