@@ -71,12 +71,17 @@ def squares(data: xr.Dataset, name: str, what: str) -> NDArray[np.float64]:
     return np.asarray(square.dropna("die").to_numpy(), np.float64)
 
 
-def judge(data: xr.Dataset) -> list[Row]:
-    """Spreads beside the configuration's, and measurements beside their truth."""
+def sigmas() -> dict[str, float]:
+    """The configuration's spreads over all cells of all dies."""
     cell = load(CONFIG).cell
     assert isinstance(cell, Pbit)
+    return {"offset": cell.offset_sigma_kt, "slope": cell.slope_sigma}
+
+
+def judge(data: xr.Dataset) -> list[Row]:
+    """Spreads beside the configuration's, and measurements beside their truth."""
     rows = []
-    for name, sigma in (("offset", cell.offset_sigma_kt), ("slope", cell.slope_sigma)):
+    for name, sigma in sigmas().items():
         (own, own_error), (seen, seen_error), (found, error) = (jackknife(squares(data, name, w)) for w in ("_own", "_seen", ""))
         near = f"{sigma:g} within {SIGMAS * own_error:.2g}"
         rows.append(
@@ -94,7 +99,7 @@ def judge(data: xr.Dataset) -> list[Row]:
 
 def draw(data: xr.Dataset) -> dict[str, Figure]:
     """Each die's mean and spread over cells with errors, measured and true, and all cells beside their truth."""
-    from tsu_apps.characterise.figures import MEASURED, SECOND, label, panels, with_errors
+    from tsu_apps.characterise.figures import INK, MEASURED, SECOND, label, panels, with_errors
 
     drawn = {}
     for name, what in SHOWS.items():
@@ -110,6 +115,9 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
             with_errors(axis, dies, found.to_numpy(), error.to_numpy(), "measured, with the standard error of 174 cells")
             axis.plot(dies, true.to_numpy(), "_", color=SECOND, markersize=8, label="truth")
             label(axis, f"{what}: {title}", "die", title + unit)
+        within = sigmas()[name] * np.sqrt(1.0 - load(CONFIG).process.die)
+        axes[1].axhline(within, color=INK, linewidth=0.8, linestyle=":", label="configured, less what the cells of a die share")
+        axes[1].legend(frameon=False, fontsize=9, handles=axes[1].lines[-1:], loc="lower right", bbox_to_anchor=(1.0, 0.98))
         axes[0].legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
         axes[2].plot(seen.to_numpy().ravel(), values.to_numpy().ravel(), ".", color=MEASURED, markersize=1.5)
         ends = [float(seen.min()), float(seen.max())]

@@ -11,7 +11,7 @@ import dataclasses
 import importlib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -99,16 +99,24 @@ def publish(study: Study, results: Results, folder: Path, json: Path | None) -> 
     return not results.failures and all(row.ok is not False for row in rows)
 
 
+def attempt(prog: str, action: Callable[[], int]) -> int:
+    """What an action returns; 2 if there is no such study or nothing to run it on, 130 if it is interrupted; a line says why."""
+    try:
+        return action()
+    except (NoStudy, EngineLost, BlockingIOError, ImportError) as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted; what was finished is in the store", file=sys.stderr)
+        return 130
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program; exit code 2 if there is no such study, or nothing to run it on."""
+    """The program; exit codes are those of `conduct` and `attempt`."""
     parsed = parser("python -m tsu_apps.study", __doc__)
     parsed.add_argument("study", metavar="FILE", help="a Python file with a Study; FILE:NAME if it has several")
     given = parsed.parse_args(arguments)
-    try:
-        return conduct(study_of(given.study), given)
-    except (NoStudy, EngineLost, BlockingIOError, ImportError) as error:
-        print(f"{parsed.prog}: {error}", file=sys.stderr)
-        return 2
+    return attempt(parsed.prog, lambda: conduct(study_of(given.study), given))
 
 
 if __name__ == "__main__":

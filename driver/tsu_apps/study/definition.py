@@ -108,6 +108,9 @@ class Study:
             raise ValueError(f"study {self.name}: names of axes, quantities and dimensions are to differ, also from {RESERVED}")
         if not self.quantities or self.dies < 1 or self.seed < 0:
             raise ValueError(f"study {self.name}: at least one quantity, one die and a seed of 0 or more are expected")
+        files = [self.source.name, *(Path(path).name for path in self.files)] if inspect.isfunction(self.measure) else []
+        if len(set(files)) < len(files):
+            raise ValueError(f"study {self.name}: files of one name, {files}; they are told by their names")
         if "<" in self.measure.__qualname__ or not inspect.isfunction(self.measure):
             raise ValueError(f"study {self.name}: measure is {self.measure!r}; a function of a module is expected")
 

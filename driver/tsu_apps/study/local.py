@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from tsu_apps.study.engine import Batch, Died, EngineLost, Finished
 from tsu_apps.study.task import Outcome, Task, run_batch
@@ -79,7 +80,8 @@ class LocalPool:
 
     def wait(self) -> list[Finished]:
         """Batches that have ended since the last call; none, if all that happened is that a worker got ready."""
-        done = concurrent.futures.wait([*self._busy, *self._starting], return_when=FIRST_COMPLETED).done
+        under_way: list[Future[Any]] = [*self._busy, *self._starting]
+        done = concurrent.futures.wait(under_way, return_when=FIRST_COMPLETED).done
         self._greet(done & self._starting.keys())
         found: list[Finished] = []
         for future in [future for future in self._busy if future in done]:
