@@ -13,6 +13,7 @@ from tsu_contract.wire import Interrupt
 from tsu_driver._version import __version__
 from tsu_driver.accumulators import Weights
 from tsu_driver.batch import Batch, Outcome
+from tsu_driver.calibration import Calibration
 from tsu_driver.converters import Capture
 from tsu_driver.correlator import Correlations
 from tsu_driver.couplings import Programmed, Quantised, quantise
@@ -29,9 +30,12 @@ from tsu_driver.streaming import Stream
 from tsu_driver.tempering import SwapStatistics
 from tsu_driver.tickets import Ticket
 from tsu_driver.topology import Topology
+from tsu_driver.trims import CalibrationAge
 
 __all__ = [
     "Batch",
+    "Calibration",
+    "CalibrationAge",
     "Capabilities",
     "Capture",
     "Chip",

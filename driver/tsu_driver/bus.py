@@ -9,6 +9,7 @@ from tsu_contract.capabilities import Capabilities
 from tsu_contract.program import Opcode
 from tsu_contract.registers import REGISTERS
 from tsu_driver.batch import Batch
+from tsu_driver.calibration import Correction
 from tsu_driver.names import FieldValue, find_field, word
 from tsu_driver.session import Session
 from tsu_driver.tickets import Ticket
@@ -32,6 +33,7 @@ class Bus:
         out; whoever needs it then reads the chip. It takes for granted that no other session writes.
     changing : names that a program under way may change at any time, which are therefore not remembered
     learnt : the codes come from the learning engine, and the host has not written any since
+    correction : what codes make up for, of the calibration that is applied
     opened_at : LEARN.VERSION when the session began
     """
 
@@ -42,6 +44,7 @@ class Bus:
         self.shadow: dict[str, Any] = {}
         self.changing: frozenset[str] = frozenset()
         self.learnt = False
+        self.correction: Correction | None = None
         self.opened_at = self.read_register("LEARN.VERSION")
 
     def batch(self) -> Batch:

@@ -15,7 +15,7 @@ from tsu_driver.bus import Bus
 from tsu_driver.errors import HostError
 from tsu_driver.names import integer
 from tsu_driver.programs import PERIOD
-from tsu_driver.runner import CTRL, Runner
+from tsu_driver.runner import CTRL, Runner, add_start
 from tsu_driver.tickets import Ticket
 
 SOURCES = {
@@ -30,6 +30,10 @@ SOURCES = {
 """What a capture can convert, and its label in ADC.MUX."""
 
 TRIMS = "ADC_TRIM"
+EACH, FEW = 5, 16
+"""Operations of an element of `each`: ELEMENT, PC, START, WAIT, fetch; and of what goes before and after."""
+CONVERSIONS = 100_000
+"""Conversions in a message of `each`."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,44 @@ class Converters:
             started = max(started, at + latency)
         codes = tickets[-1].value.reshape(-1)[:n].copy()
         return Capture(codes, started + cap.instruction_cycles + cap.adc_acquire_cycles, period)
+
+    def each(self, source: str, elements: ArrayLike, n: int, adc: int) -> NDArray[np.uint16]:
+        """(elements, n) codes, as many elements in a message as it may hold."""
+        self.require()
+        numbers = np.atleast_1d(np.asarray(elements))
+        for end in (numbers.min(), numbers.max()) if numbers.size else ():
+            n, adc, period = self._checked(source, int(end), n, adc, None)
+        if not numbers.size:
+            return np.empty((0, n), np.uint16)
+        limits = self._bus.session.limits
+        most = min((limits.operations - FEW) // EACH, limits.blocks - 1, max(1, CONVERSIONS // n))
+        parts = [self._some(source, numbers[k : k + most], n, adc, period) for k in range(0, len(numbers), most)]
+        return np.concatenate(parts)
+
+    def _some(self, source: str, elements: NDArray[Any], n: int, adc: int, period: int) -> NDArray[np.uint16]:
+        """As `each`, in one message."""
+        program = self._runner.prepare([Instruction(Opcode.ADC_CAPTURE, n)], period)
+        self._runner.check_idle()
+        batch, tickets = self._bus.batch(), []
+        batch.write("ADC.MUX", SOURCE=SOURCES[source], CONVERTER=adc)
+        batch.write(PERIOD, period)
+        self._runner.load(batch, program)
+        fetched = min(n + n % 2, self._bus.capabilities.adc_buffer)
+        for element in elements[:-1].tolist():
+            batch.write("ADC.ELEMENT", element)
+            add_start(batch)
+            self._runner.add_wait(batch, program)
+            tickets.append(batch.read_window("ADC_DATA", 0, fetched))
+        batch.write("ADC.ELEMENT", int(elements[-1]))
+        add_start(batch)
+
+        def fetch(last: Batch) -> None:
+            tickets.append(last.read_window("ADC_DATA", 0, fetched))
+
+        self._runner.complete(batch, program, fetch)
+        self._bus.shadow[PERIOD] = period
+        held = [*tickets[: len(elements) - 1], tickets[-1]]
+        return np.stack([t.value.reshape(-1)[:n] for t in held]).astype(np.uint16)
 
     def set_trims(self, offsets: ArrayLike, gains: ArrayLike) -> None:
         """Write the trims of all converters."""

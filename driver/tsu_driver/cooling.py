@@ -25,11 +25,12 @@ def temperature_scale(bus: Bus) -> tuple[float, int]:
 
 
 def set_temperature(bus: Bus, temperature: float) -> float:
-    """Set T to the nearest code and end a schedule; returns the T of that code."""
+    """Set T to the nearest code and end a schedule; returns the T of that code, both as the calibration has them."""
     lsb, code_max = temperature_scale(bus)
-    code = int(temperature_codes(np.array([temperature], np.float64), lsb, code_max)[0])
+    nominal = temperature if bus.correction is None else bus.correction.nominal_temperature(temperature)
+    code = int(temperature_codes(np.array([nominal], np.float64), lsb, code_max)[0])
     end_schedule(bus, code)
-    return code * lsb
+    return code * lsb if bus.correction is None else bus.correction.true_temperature(code * lsb)
 
 
 def end_schedule(bus: Bus, code: int | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -188,9 +188,15 @@ def quantise_biases(bus: Bus, values: ArrayLike) -> Quantised:
     return quantise(values, bus.capabilities.bias_lsb * LSB_SCALE, bus.capabilities.bias_bits)
 
 
-def program(bus: Bus, topology: Topology, problem: Any, h: ArrayLike | None) -> Programmed:
-    """Quantise a problem, write all codes, wait until the DACs have settled."""
-    couplings = quantise_couplings(bus, coupling_values(topology, problem))
+def program(bus: Bus, topology: Topology, problem: Any, h: ArrayLike | None, corrected: bool) -> Programmed:
+    """Quantise a problem, write all codes, wait until the DACs have settled.
+
+    corrected : codes make up for errors of couplers that are known; stuck bits are gone round in any case
+    """
+    values, correction = coupling_values(topology, problem), bus.correction
+    couplings = quantise_couplings(bus, correction.settings(values) if corrected and correction else values)
+    if correction:
+        couplings = replace(couplings, codes=correction.possible(couplings.codes, bus.capabilities.coupling_bits))
     biases = quantise_biases(bus, bias_values(topology.cells, terms_of(bus.capabilities), h))
     return write(bus, couplings, biases, {})
 

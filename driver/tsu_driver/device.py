@@ -15,19 +15,19 @@ from tsu_driver.cooling import end_schedule, set_temperature, temperature_scale
 from tsu_driver.correlator import Correlations
 from tsu_driver.couplings import Programmed, Quantised
 from tsu_driver.energy import Energy, read_energy
-from tsu_driver.engines import Engines
 from tsu_driver.links import Link
 from tsu_driver.names import integer
 from tsu_driver.planes import ENABLE, Planes, enable, planes_in, set_multipliers, set_scan_order
 from tsu_driver.programs import schedule_programs
 from tsu_driver.runner import RunResult
 from tsu_driver.schedules import Schedule
+from tsu_driver.trims import Trimmed
 
 SENSOR_STEPS = 64
 """Steps of TEMP.SENSOR in a kelvin."""
 
 
-class Chip(Engines):
+class Chip(Trimmed):
     """A thermodynamic sampling unit: cells of one kind, in planes that share couplings and biases.
 
     Made by `tsu_driver.open`; a context manager. Not for several threads, and for one host at a time: what was written
@@ -41,17 +41,19 @@ class Chip(Engines):
 
     # The problem
 
-    def program_couplings(self, J: Any = None, h: ArrayLike | None = None) -> Programmed:
+    def program_couplings(self, J: Any = None, h: ArrayLike | None = None, *, corrected: bool = True) -> Programmed:
         """Write couplings and biases, in kT at T = 1, and wait until the DACs have settled.
 
         J : (cells, cells) array or scipy.sparse matrix, J[i, j] being what cell i hears of cell j (symmetric or not);
             or an edge list (pairs (m, 2) int, values (m,)), each value going both ways. Couplers not named get 0; None: all.
         h : (cells,) biases or, if a cell has several `terms`, (cells, terms); None for 0
+        With a calibration applied, codes make up for the errors of couplers that it knows, unless `corrected` is
+        False, and go round bits that are stuck.
         Values beyond the code range are clipped and counted; the others are rounded to the nearest code, half to even.
         HostError names a value that is not finite, on the diagonal, named twice in an edge list, or without a coupler.
         The learning engine's accumulators stay as they are, and its next update writes codes of its own: `set_weights` sets both.
         """
-        return couplings.program(self._bus, self.topology, J, h)
+        return couplings.program(self._bus, self.topology, J, h, corrected)
 
     def program_matrix(self, A: Any, h: ArrayLike | None = None) -> Programmed:
         """Program gaussian cells with E = 1/2 x^T A x - h^T x at T = 1, so that x has mean A^-1 h and covariance T A^-1.
@@ -176,6 +178,13 @@ class Chip(Engines):
         The result says at which cycle the first sample was held, reckoned from the chip's own clock and timing registers.
         """
         return self._converters.capture(source, element, n, adc, period, at)
+
+    def convert_each(self, source: str, elements: ArrayLike, n: int = 1, adc: int = 0) -> NDArray[np.uint16]:
+        """(elements, n) codes of n samples of each of several elements of a source, one after the other, with one converter.
+
+        As `convert`, many in a message: for tests and calibrations that look at every DAC.
+        """
+        return self._converters.each(source, elements, n, adc)
 
     def adc_value(self, codes: ArrayLike, source: str) -> NDArray[np.float64]:
         """What codes of a source stand for: cell values; kT at T = 1 of couplings and biases; T of the temperature DAC; for

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
+from tsu_driver.calibration import Calibration
 from tsu_driver.daemon import Daemon
 from tsu_driver.device import Chip
 from tsu_driver.errors import HostError, LinkError
 from tsu_driver.links import ZmqLink
+from tsu_driver.trims import apply_at_open
 
 QUERY = {"die_seed": "--die-seed", "run_seed": "--run-seed", "threads": "--threads", "bench": "--bench"}
 """Keys of an `emu:` URL's query, and the daemon's arguments for them; bench is 0 or 1, and its argument has no value."""
 
 
-def open(url: str, *, timeout_s: float = 30.0) -> Chip:
+def open(url: str, *, timeout_s: float = 30.0, calibration: Calibration | str | os.PathLike[str] | None = None) -> Chip:
     """Open a chip and wait until it has booted.
 
     url : `ipc://path` or `tcp://host:port` of a daemon or a board, or `emu:NAME-or-PATH` of a configuration, for which
@@ -24,10 +27,23 @@ def open(url: str, *, timeout_s: float = 30.0) -> Chip:
         `bench=1` opens the doors of the lab bench: `chip.instruments_url` (`tsu_driver.instruments`), `chip.oracle_url`;
         a key with a dot sets a value of the configuration anew: `emu:digits-ideal?coupling.dac.bits=6`
     timeout_s : how long a reply may take, in seconds (starting an emulator has its own limit of 300 s)
-    HostError: the URL is not legal. LinkError: nobody answers, or not the right one. ChipFault: the chip's boot failed.
+    calibration : applied at once: a Calibration, the name of a file of one, or "nvm" for that in the chip's own memory
+    HostError: the URL is not legal, or the calibration damaged or another chip's. LinkError: nobody answers, or not
+    the right one. ChipFault: the chip's boot failed.
     """
     if not timeout_s > 0:
         raise HostError(f"timeout_s = {timeout_s}; a positive number of seconds expected")
+    chip = _open(url, timeout_s)
+    try:
+        if calibration is not None:
+            apply_at_open(chip, calibration)
+    except BaseException:
+        chip.close()
+        raise
+    return chip
+
+
+def _open(url: str, timeout_s: float) -> Chip:
     if url.startswith("emu:"):
         daemon = Daemon(emulator_command(url))
         chip = _connect(daemon.endpoint, timeout_s, daemon.close)

@@ -1,0 +1,108 @@
+"""The program `tsu calibrate`, or `python -m tsu_apps.calibrate`: calibrate a chip, keep what was found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import tsu_driver
+from tsu_apps.calibrate.graph import CalibrationFailed, Calibrator, Event, standard
+from tsu_apps.calibrate.work import Work
+from tsu_apps.characterise.__main__ import Progress
+from tsu_driver.errors import TsuError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tsu calibrate",
+        description="Find the trims that a chip needs, and the errors that codes can make up for, through its pins.",
+        epilog="example: tsu calibrate emu:digits-typical --output chip.tsucal; tsu_driver.open(url, calibration=FILE) uses it",
+    )
+    parser.add_argument("url", nargs="?", help="the chip, as tsu_driver.open takes it: ipc://path, tcp://host:port or emu:NAME")
+    parser.add_argument("--only", default="", metavar="A,B", help="procedures, by name, and what they need; all without it")
+    parser.add_argument("--from", dest="begin", metavar="FILE", help='begin with this calibration; "nvm": the one in the chip')
+    parser.add_argument("--check", action="store_true", help="look first, and redo only what is off")
+    parser.add_argument("--no-self-test", action="store_true", help="take all cells and DACs for good")
+    parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="share of the full sample sizes, .05 to 10 (1)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the calibration")
+    parser.add_argument("--nvm", action="store_true", help="keep the calibration in the chip's own memory")
+    parser.add_argument("--limit", type=float, metavar="S", help="chip time after which the calibration counts as stale")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was done as JSON")
+    parser.add_argument("--list", action="store_true", help="list the procedures and end")
+    return parser
+
+
+def _listing() -> str:
+    return "\n".join(f"{p.name:<14}{p.title}; to {p.limit:g} {p.unit}".rstrip() for p in standard())
+
+
+def _calibrate(given: argparse.Namespace) -> Calibrator:
+    """Do what was asked for."""
+    with tsu_driver.open(given.url, calibration=given.begin) as chip, Progress() as progress:
+        work = Work.of(chip, given.effort)
+        calibrator = Calibrator.of(work, [name for name in given.only.split(",") if name] or None)
+        units = {name: p.unit for name, p in calibrator.procedures.items()}
+
+        def told(event: Event) -> None:
+            print(event.line(units[event.name]), flush=True)
+
+        calibrator.told = told
+        if not given.no_self_test:
+            work.step = lambda share: progress("self-test", share)
+            lines = calibrator.run_self_test().lines()
+            print("\n".join(lines) if lines else "self-test: everything works")
+        work.step = lambda share: progress("calibration", share / (len(calibrator.procedures) + 1))
+        if given.check:
+            calibrator.maintain()
+        else:
+            calibrator.calibrate_all()
+        if chip.capabilities.trim_bits:
+            chip.stamp_calibration(given.limit)
+        if given.output:
+            work.calibration.save(given.output)
+        if given.nvm:
+            chip.store_calibration(work.calibration)
+        return calibrator
+
+
+def _report(calibrator: Calibrator) -> dict[str, Any]:
+    """What was done, of JSON values."""
+    events = [asdict(e) | {"verdict": e.verdict.name if e.verdict else None} for e in calibrator.events]
+    faults = calibrator.test.lines() if calibrator.test else None
+    return {"events": events, "faults": faults, "serial": f"{calibrator.work.calibration.serial:016x}"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0; 1 if a procedure failed or left more than its limit; 2 if something is wrong with the request or the chip."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.list:
+        print(_listing())
+        return 0
+    if given.url is None:
+        parser.error("the following arguments are required: url")
+    if not 0.05 <= given.effort <= 10:
+        parser.error(f"--effort {given.effort:g}; .05 to 10 expected")
+    try:
+        calibrator = _calibrate(given)
+    except CalibrationFailed as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 1
+    except (TsuError, ValueError, OSError) as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 2
+    if given.json:
+        given.json.write_text(json.dumps(_report(calibrator), indent=1), encoding="utf-8")
+    beyond = [name for name, result in calibrator.results.items() if result.left > calibrator.procedures[name].limit]
+    for name in beyond:
+        print(f"{name}: more is left than its limit", file=sys.stderr)
+    return 1 if beyond else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

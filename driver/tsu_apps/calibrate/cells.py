@@ -1,0 +1,161 @@
+"""Trims of p-bits: offsets to 0 by a servo, slopes to 1 by bias sweeps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_apps.calibrate.procedure import Procedure, Result
+from tsu_apps.calibrate.work import Floats, Work, field_of, over_planes
+from tsu_apps.characterise.cells import LEAST_SLOPE, slope_estimate, slope_levels, slope_signs
+from tsu_contract.capabilities import LSB_SCALE
+from tsu_driver import Chip
+
+SERVO = (2_000, 2_000, 5_000, 20_000, 100_000, 200_000)
+"""Samples of each cell in the rounds of the offset servo."""
+LOOK = 20_000
+"""Samples of each cell in a quick look."""
+SLOPES = (60_000, 800_000)
+"""Samples of each cell in the rounds of slope trimming."""
+MOVES = 0.97
+"""Greatest |mean| of a cell that may be worth trimming."""
+
+
+def trim_range(chip: Chip) -> tuple[int, int]:
+    """Least and greatest code of cell trims."""
+    return chip.capabilities.dimension("trim_code_min"), chip.capabilities.dimension("trim_code_max")
+
+
+def stepped(chip: Chip, codes: NDArray[np.int64], change: Floats, lsb: float) -> NDArray[np.int64]:
+    """Codes nearest to `change` away, within the range."""
+    low, high = trim_range(chip)
+    return np.clip(codes + np.rint(change / lsb).astype(np.int64), low, high)
+
+
+class Visited:
+    """What cells showed at the codes that they were given, so that the best of them can be taken in the end.
+
+    A trim whose steps go backwards makes a servo hunt round its target; the best code seen is not the last.
+    """
+
+    def __init__(self) -> None:
+        self._codes: list[NDArray[np.int64]] = []
+        self._values: list[Floats] = []
+        self._errors: list[Floats] = []
+
+    def add(self, codes: NDArray[np.int64], values: Floats, errors: Floats) -> None:
+        """(cells,) each."""
+        self._codes.append(codes.copy())
+        self._values.append(values)
+        self._errors.append(np.maximum(errors, 1e-9))
+
+    def best(self) -> NDArray[np.int64]:
+        """(cells,) codes: rounds at the same code are averaged, and what is 2 standard errors from 0 at worst is least."""
+        codes, values = np.stack(self._codes), np.stack(self._values)
+        weights = 1.0 / np.stack(self._errors) ** 2
+        score = np.empty_like(values)
+        for k in range(len(codes)):
+            same = codes == codes[k]
+            weight = (weights * same).sum(axis=0)
+            score[k] = abs((weights * same * values).sum(axis=0) / weight) + 2.0 / np.sqrt(weight)
+        return np.asarray(np.take_along_axis(codes, score.argmin(axis=0)[None], axis=0)[0])
+
+
+class Offsets(Procedure):
+    """Every cell's mean to 0 at zero bias and coupling."""
+
+    name, title = "offsets", "offset servo"
+    needs = ("adc",)
+    unit, limit = "kT", 0.01
+
+    def suits(self, work: Work) -> bool:
+        return work.chip.capabilities.trim_bits > 0
+
+    def _offsets(self, work: Work, wanted: int, share: float) -> tuple[Floats, Floats]:
+        mean, error = over_planes(work.means(work.samples(wanted), share))
+        return field_of(mean), error / np.maximum(1.0 - mean**2, 1e-3)
+
+    def look(self, work: Work) -> tuple[Floats, Floats]:
+        work.quiet()
+        work.loosen()
+        offsets, errors = self._offsets(work, LOOK, 1.0)
+        good = work.calibration.good
+        return offsets[good], errors[good]
+
+    def calibrate(self, work: Work) -> Result:
+        chip, lsb = work.chip, work.chip.capabilities.trim_offset_lsb * LSB_SCALE
+        start = chip.time_cycles, chip.energy().total_j
+        work.quiet()
+        work.loosen()
+        codes, visited = work.calibration.offset_trims.astype(np.int64), Visited()
+        before = np.empty(0)
+        for wanted in SERVO:
+            chip.set_trims(offsets=codes)
+            offsets, errors = self._offsets(work, wanted, wanted / (sum(SERVO) + SERVO[-1]))
+            before = before if before.size else offsets
+            visited.add(codes, offsets, errors)
+            codes = stepped(chip, codes, -offsets, lsb)
+        codes = visited.best()
+        chip.set_trims(offsets=codes)
+        left, errors = self._offsets(work, SERVO[-1], SERVO[-1] / (sum(SERVO) + SERVO[-1]))
+        ok = work.calibration.good & (abs(left) < 5 * self.limit + 5 * errors)
+        changes = {"offset_trims": codes.astype(np.int16)}
+        spent = chip.time_cycles - start[0], chip.energy().total_j - start[1]
+        return Result(left, errors, before, ok, self.unit, changes, *spent)
+
+
+class Slopes(Procedure):
+    """Every cell's response to its own bias to 1, at T = 1."""
+
+    name, title = "slopes", "slope trim"
+    needs = ("offsets",)
+    unit, limit = "", 0.005
+
+    def suits(self, work: Work) -> bool:
+        return work.chip.capabilities.trim_bits > 0
+
+    def _slopes(self, work: Work, wanted: int, share: float) -> tuple[Floats, Floats]:
+        """Slopes and their errors, over planes; 0 of cells that do not follow their bias."""
+        signs = slope_signs(work.chip)
+        levels = slope_levels(work.chip, len(signs))
+        runs = len(signs) * len(levels)
+        looks = max(2, work.samples(wanted) // runs)
+        means = np.empty((len(levels), len(signs), len(work.chip.enabled_planes), work.chip.capabilities.cells))
+        for k, level in enumerate(levels):
+            for r, row in enumerate(signs):
+                work.loosen(level * row)
+                means[k, r] = work.means(looks, share / runs)
+        whole = slope_estimate(means.mean(axis=2), signs, levels)[0]
+        halves = np.stack([slope_estimate(means[:, :, part].mean(axis=2), signs, levels)[0] for part in _groups(means.shape[2])])
+        return whole, halves.std(axis=0, ddof=1) / np.sqrt(len(halves))
+
+    def look(self, work: Work) -> tuple[Floats, Floats]:
+        work.quiet()
+        slopes, errors = self._slopes(work, 2 * LOOK, 1.0)
+        good = work.calibration.good
+        return slopes[good] - 1.0, errors[good]
+
+    def calibrate(self, work: Work) -> Result:
+        chip, lsb = work.chip, work.chip.capabilities.trim_slope_lsb * LSB_SCALE
+        start = chip.time_cycles, chip.energy().total_j
+        work.quiet()
+        codes, before, total = work.calibration.slope_trims.astype(np.int64), np.empty(0), sum(SLOPES) + SLOPES[-1]
+        for wanted in SLOPES:
+            chip.set_trims(slopes=codes)
+            slopes, errors = self._slopes(work, wanted, wanted / total)
+            before = before if before.size else slopes - 1.0
+            works = slopes > LEAST_SLOPE
+            # what the trim scales is not known, only what comes of it: 1 + trim grows by the factor that the slope lacks
+            factor = np.where(works, 1.0 / np.where(works, slopes, 1.0), 1.0)
+            codes = stepped(chip, codes, (1.0 + codes * lsb) * (factor - 1.0), lsb)
+        chip.set_trims(slopes=codes)
+        slopes, errors = self._slopes(work, SLOPES[-1], SLOPES[-1] / total)
+        ok = work.calibration.good & (abs(slopes - 1.0) < 5 * self.limit + 5 * errors)
+        changes = {"slope_trims": codes.astype(np.int16)}
+        spent = chip.time_cycles - start[0], chip.energy().total_j - start[1]
+        return Result(slopes - 1.0, errors, before, ok, self.unit, changes, *spent)
+
+
+def _groups(planes: int) -> list[NDArray[np.int64]]:
+    """Up to 16 groups of planes."""
+    return np.array_split(np.arange(planes), min(16, planes))

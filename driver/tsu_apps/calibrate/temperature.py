@@ -1,0 +1,78 @@
+"""What the temperature DAC really gives: slopes of all cells, which go as 1 / T, at several T."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsu_apps.calibrate.procedure import Procedure, Result
+from tsu_apps.calibrate.work import Floats, Work, field_of, over_planes
+from tsu_contract.capabilities import LSB_SCALE
+from tsu_driver.errors import HostError
+
+SETTINGS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Nominal T, as far as the DAC has them."""
+BIAS = 0.6
+"""Field over T at which slopes are measured."""
+SAMPLES = 60_000
+"""Samples of each cell at a setting and sign of the bias."""
+
+
+class Temperature(Procedure):
+    """Gain and offset of T against its nominal value; by the definition of slopes, T = 1 is where they are 1."""
+
+    name, title = "temperature", "temperature DAC against slopes"
+    needs = ("slopes",)
+    unit, limit = "", 0.005
+
+    def suits(self, work: Work) -> bool:
+        return work.chip.kind in ("pbit", "async-pbit")
+
+    def _settings(self, work: Work) -> tuple[Floats, Floats, Floats]:
+        """(nominal T, relative T as the cells feel it with 1 at nominal 1, its standard error)."""
+        chip, good = work.chip, work.calibration.good
+        plain = work.calibration.but(temperature=(1.0, 0.0))
+        chip.apply_calibration(plain)
+        felt = []
+        nominal = [chip.set_temperature(t) for t in SETTINGS if self._reaches(work, t)]
+        for t in nominal:
+            chip.set_temperature(t)
+            bias = float(chip.quantise_biases(BIAS * t).codes) * chip.capabilities.bias_lsb * LSB_SCALE
+            seen = np.zeros((len(chip.enabled_planes), int(good.sum())))
+            for sign in (1.0, -1.0):
+                work.loosen(np.full(chip.capabilities.cells, sign * bias))
+                means = work.means(work.samples(SAMPLES), 1.0 / (2 * len(nominal)))
+                seen += 0.5 * sign * field_of(means[:, good])
+            each, _ = over_planes(seen.mean(axis=1, keepdims=True))
+            spread = seen.mean(axis=1).std(ddof=1) / np.sqrt(len(seen))
+            felt.append((bias / each[0], spread / each[0]))
+        chip.set_temperature(1.0)
+        chip.apply_calibration(work.calibration)
+        values, errors = np.array(felt).T
+        at_one = values[nominal.index(1.0)]
+        return np.array(nominal), values / at_one, errors
+
+    @staticmethod
+    def _reaches(work: Work, t: float) -> bool:
+        """Whether the DAC has a nominal T; it is set then."""
+        try:
+            return abs(work.chip.set_temperature(t) / t - 1.0) < 0.02
+        except HostError:
+            return False
+
+    def look(self, work: Work) -> tuple[Floats, Floats]:
+        work.quiet()
+        nominal, felt, errors = self._settings(work)
+        gain, offset = work.calibration.temperature
+        return felt / (gain * nominal + offset) - 1.0, errors
+
+    def calibrate(self, work: Work) -> Result:
+        chip = work.chip
+        start = chip.time_cycles, chip.energy().total_j
+        work.quiet()
+        nominal, felt, errors = self._settings(work)
+        slope = np.polyfit(nominal - 1.0, felt - 1.0, 1, w=1.0 / (felt * errors))[0]
+        gain, offset = float(slope), 1.0 - float(slope)
+        left = felt / (gain * nominal + offset) - 1.0
+        spent = chip.time_cycles - start[0], chip.energy().total_j - start[1]
+        changes = {"temperature": (gain, offset)}
+        return Result(left, errors, felt / nominal - 1.0, np.ones(len(left), np.bool_), self.unit, changes, *spent)
