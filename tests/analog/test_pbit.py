@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 from numpy.typing import NDArray
 
 from reference import analog as reference
@@ -15,6 +16,11 @@ from tsu_emu.analog.pbit import LANES, decide, slopes_of, update_cells, update_p
 from tsu_emu.chip import Chip
 
 F = np.float32
+
+
+@njit
+def work_of_block(each: tuple[int, int], enabled: np.uint64, cells: int) -> int:
+    return int(sweep.block_work(each, enabled, cells))
 
 
 def flips(field: NDArray[np.int32], slope: NDArray[np.float32], noise: NDArray[np.uint32]) -> int:
@@ -102,5 +108,30 @@ def test_every_kernel_gives_the_same_spins(graph: dict[str, Any], kernel: str, b
                     else:
                         update = sweep.update_cells if name == "this processor's" else update_cells
                         update(net, code, bank, block, low, high, visit, tick, noise)
+        results.append(chip.state.spins.copy())
+    assert np.array_equal(results[0], results[1])
+
+
+SHARED = [({"kind": "grid", "width": 192, "height": 192, "rules": [[1, 0], [2, 1]]}, 3), ({"kind": "dense", "cells": 203}, 64)]
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("by_aes", [False, True], ids=["Threefry", "AES"])
+@pytest.mark.parametrize(("graph", "planes"), SHARED, ids=["few planes", "halves"])
+def test_threads_share_many_sweeps_of_one_block(graph: dict[str, Any], planes: int, by_aes: bool, threads: int) -> None:
+    """A bundle long enough for threads, with clamps and soft clamps where they may be, is what one thread makes of it."""
+    results = []
+    for count in (1, threads):
+        chip = Chip(config(graph, planes=64))
+        t, bank, noise = chip._plant.topology, bank_of(chip, planes), (chip._plant.key, by_aes)
+        chip._plant.rows.fresh[0] = 0
+        soft = np.random.default_rng(2).integers(-9_000, 9_000, (1, len(t.order), 64), dtype=np.int32)
+        code = (chip._plant.doubled, chip._plant.base, soft if planes == 64 else soft[:0])
+        phases = np.array([(colour, 0, tick) for tick in range(40) for colour in range(len(t.phase) - 1)])
+        couplers, cells = len(t.source), len(t.order)
+        in_rows = len(chip._plant.rows.first) > 1 and not by_aes
+        work = work_of_block(sweep.cell_work(couplers, cells, in_rows), bank[3][0], 40 * cells)
+        assert work >= (sweep.PARALLEL_FROM if planes == 64 else sweep.SHARED_FROM * len(phases))
+        sweep.update_phases((t.order, t.row, t.source), tuple(chip._plant.rows), code, bank, t.phase, phases, noise, count)
         results.append(chip.state.spins.copy())
     assert np.array_equal(results[0], results[1])

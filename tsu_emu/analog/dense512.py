@@ -26,7 +26,7 @@ from tsu_emu.lanes.values import (
 
 
 @inner
-def _keep(words, kept):  # type: ignore[no-untyped-def]
+def keep(words, kept):  # type: ignore[no-untyped-def]
     """kept (64 x groups,) uint8: bytes of eight cells after the other; cells that do not exist are down."""
     eight = np.zeros(8, np.uint64)
     for g in range(kept.size >> 6):
@@ -44,7 +44,7 @@ def _weight_of(doubled, first, i, j, cells):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def _own_four(doubled, first, i, j, cells, masks):  # type: ignore[no-untyped-def]
+def own_four(doubled, first, i, j, cells, masks):  # type: ignore[no-untyped-def]
     w0, w1 = _weight_of(doubled, first, i, j, cells), _weight_of(doubled, first, i, j + 1, cells)
     w2, w3 = _weight_of(doubled, first, i, j + 2, cells), _weight_of(doubled, first, i, j + 3, cells)
     return sums(w0, w1, w2, w3, masks)
@@ -61,7 +61,7 @@ def _fields(doubled, first, i, cells, base, kept):  # type: ignore[no-untyped-de
         if g != own:
             planes = bytes_at(kept, 64 * g)
             f0, f1, f2, f3 = all_added(f0, f1, f2, f3, planes, four(doubled, e, masks), four(doubled, e + 4, masks))
-    low, high = _own_four(doubled, first, i, 8 * own, cells, masks), _own_four(doubled, first, i, 8 * own + 4, cells, masks)
+    low, high = own_four(doubled, first, i, 8 * own, cells, masks), own_four(doubled, first, i, 8 * own + 4, cells, masks)
     f0, f1, f2, f3 = all_added(f0, f1, f2, f3, bytes_at(kept, 64 * own), low, high)
     if whole << 3 < cells and own != whole:
         e, n = first + 8 * whole - 1, first + cells - 2
@@ -79,7 +79,7 @@ def update_dense(net, code, bank, block, phase, phases, noise):  # type: ignore[
     pulled, own = code[2].shape[0] > 0, block * cells
     words = bank[0][block]
     memory = np.empty(64 * ((cells + 7) >> 3), np.uint8)
-    _keep(words, memory)
+    keep(words, memory)
     kept = address(memory)
     where = address(words), address(bank[1][block]), bank[3][block], address(bank[4]) + 4 * LANES * block
     drawn, keys, last = memory_for_16(), round_keys(key), (int64(-1), int64(-1), int64(-1))
@@ -89,9 +89,9 @@ def update_dense(net, code, bank, block, phase, phases, noise):  # type: ignore[
         i, r = order[rank], LANES * (rank & 3)
         if by_aes:
             r = 0
-            ars_noise(drawn, rank, (LANES // 4) * block + (visit << VISIT_SHIFT), tick, keys)
+            ars_noise(drawn, rank, (LANES // 4) * block + (visit << VISIT_SHIFT), LANES, tick, keys)
         elif last != (rank >> 2, visit, tick):
-            flip_noise(drawn, rank >> 2, LANES * block + (visit << VISIT_SHIFT), tick, key)
+            flip_noise(drawn, rank >> 2, LANES * block + (visit << VISIT_SHIFT), LANES, tick, key)
             last = (rank >> 2, visit, tick)
         f0, f1, f2, f3 = _fields(doubled, row[i], i, cells, base[i], kept)
         if pulled:

@@ -143,17 +143,21 @@ def play(net, code, bank, slope, block, turn, key, visits, count):  # type: igno
         i, planes, result, rank = int64(int32_at(cells, step)), uint64_at(sets, step), uint64(0), int64(0)
         if step & 3 == 0:
             drawn = int64(0)
+        free = planes & live & ~uint64_at(masks, i)
+        if free == uint64(0):
+            continue
         if not common:
             _slopes(own, slopes, planes)
         first, last, rest = int64_at(row, i), int64_at(row, i + 1), planes
-        free = planes & live & ~uint64_at(masks, i)
-        while rest:
-            if rank == drawn:
-                _words(noise, rank, step >> 2, block, turn, key)
-                drawn += 16
-            f = _field(words, source, doubled, first, last, int32_at(base, i), rest)
-            up = decided(f, floats_at(own, rank), ints_at(noise, 4 * rank + 16 * (step & 3)))
-            result |= up << uint64(rank)
+        while rest & free:
+            some = scattered(uint64(0xFFFF), rest)
+            if some & free:
+                if drawn >> (rank >> int64(4)) & int64(1) == int64(0):
+                    _words(noise, rank, step >> 2, block, turn, key)
+                    drawn |= int64(1) << (rank >> int64(4))
+                f = _field(words, source, doubled, first, last, int32_at(base, i), rest)
+                up = decided(f, floats_at(own, rank), ints_at(noise, 4 * rank + 16 * (step & 3)))
+                result |= up << uint64(rank)
             rank += 16
-            rest &= ~scattered(uint64(0xFFFF), rest)
+            rest &= ~some
         put_uint64(words, i, (uint64_at(words, i) & ~free) | (scattered(result, planes) & free))

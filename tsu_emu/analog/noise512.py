@@ -24,9 +24,9 @@ from tsu_emu.noise.ars import WEYL_HIGH, WEYL_LOW
 
 
 @with_vectors
-def flip_noise(out, group, plane0, tick, key):  # type: ignore[no-untyped-def]
-    """out, address of (4 x 64,) 32-bit integers: `pbit.flip_noise`."""
-    for q in range(0, LANES, 16):
+def flip_noise(out, group, plane0, lanes, tick, key):  # type: ignore[no-untyped-def]
+    """out, address of (4 x 64,) 32-bit integers: `pbit.flip_noise` in the first `lanes` planes."""
+    for q in range(0, lanes, 16):
         x0, x1, x2, x3 = sixteen(ints(int32(group)), counting(int32(plane0 + q)), tick, key)
         put_ints(out, q, x0)
         put_ints(out, LANES + q, x1)
@@ -69,11 +69,11 @@ def ars(counter, keys):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def ars_noise(out, rank, c1, tick, keys):  # type: ignore[no-untyped-def]
-    """out, address of (64,) 32-bit integers: words of a rank in 64 planes; c1 : counter word 1 of the first four planes."""
+def ars_noise(out, rank, c1, lanes, tick, keys):  # type: ignore[no-untyped-def]
+    """out, address of (64,) 32-bit integers: words of a rank in `lanes` planes; c1 : counter word 1 of the first four."""
     step = uint64(1) << uint64(32)
     counter = blocks(uint64(rank) | uint64(c1) << uint64(32), uint64(tick)) + counting_blocks(step)
     four = blocks(uint64(4) * step, uint64(0))
-    for q in range(0, LANES, 16):
+    for q in range(0, lanes, 16):
         put_ints(out, q, ars(counter, keys))
         counter = counter + four

@@ -103,17 +103,17 @@ def last_four(doubled, e, n, masks):  # type: ignore[no-untyped-def]
 
 
 @with_vectors
-def _added(f, byte, low, high):  # type: ignore[no-untyped-def]
+def added(f, byte, low, high):  # type: ignore[no-untyped-def]
     return f + looked_up(low, byte) + looked_up(high, shifted_down(byte, int32(4)))
 
 
 @with_vectors
 def all_added(f0, f1, f2, f3, planes, low, high):  # type: ignore[no-untyped-def]
     return (
-        _added(f0, quarter_0(planes), low, high),
-        _added(f1, quarter_1(planes), low, high),
-        _added(f2, quarter_2(planes), low, high),
-        _added(f3, quarter_3(planes), low, high),
+        added(f0, quarter_0(planes), low, high),
+        added(f1, quarter_1(planes), low, high),
+        added(f2, quarter_2(planes), low, high),
+        added(f3, quarter_3(planes), low, high),
     )
 
 
@@ -233,7 +233,7 @@ def _by_threefry(net, code, bank, block, low, high, visit, tick, key):  # type: 
     kept, known = memory_for_64(), int64(-1)
     for rank in range(low, high):
         if rank == low or rank & 3 == 0:
-            flip_noise(drawn, rank >> 2, plane0, tick, key)
+            flip_noise(drawn, rank >> 2, plane0, LANES, tick, key)
         i, r = int64_at(net[0], rank), LANES * (rank & 3)
         f0, f1, f2, f3, known = _heard(net, code, bank[0], i, kept, known)
         n0, n1, n2, n3 = ints_at(drawn, r), ints_at(drawn, r + 16), ints_at(drawn, r + 32), ints_at(drawn, r + 48)

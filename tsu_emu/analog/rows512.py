@@ -19,18 +19,22 @@ BITS = ~uint64(0)
 @inner
 def _pack(words, bit, order, out):  # type: ignore[no-untyped-def]
     """out (rows,) uint64: bit `bit` of each cell's word, by rank."""
-    out[:] = uint64(0)
-    for rank in range(order.size):
-        out[rank >> 6] |= (words[order[rank]] >> bit & uint64(1)) << uint64(rank & 63)
+    for row in range(out.size):
+        first, some = LANES * row, uint64(0)
+        for k in range(min(LANES, order.size - first)):
+            some |= (words[order[first + k]] >> bit & uint64(1)) << uint64(k)
+        out[row] = some
 
 
 @inner
 def _unpack(packed, bit, order, words):  # type: ignore[no-untyped-def]
     """The reverse of `_pack`."""
-    for rank in range(order.size):
-        i = order[rank]
-        up = packed[rank >> 6] >> uint64(rank & 63) & uint64(1)
-        words[i] = (words[i] & ~(uint64(1) << bit)) | up << bit
+    others = ~(uint64(1) << bit)
+    for row in range(packed.size):
+        first, some = LANES * row, packed[row]
+        for k in range(min(LANES, order.size - first)):
+            i = order[first + k]
+            words[i] = (words[i] & others) | (some >> uint64(k) & uint64(1)) << bit
 
 
 @with_vectors
@@ -75,19 +79,27 @@ def _phase(rows, plane, masks, low, high, slope, number, tick, key):  # type: ig
 
 
 @kernel
-def update_plane_by_rows(net, rows, code, bank, plane, phase, phases, noise):  # type: ignore[no-untyped-def]
-    """All phases in one plane; arguments as in `sweep.update_phases`, no soft clamps, noise by Threefry."""
-    order, (first, distance, _, weight, base, fresh) = net[0], rows
+def packed_plane(net, rows, code, bank, plane):  # type: ignore[no-untyped-def]
+    """(spins, clamped) of a plane, by rank, for `update_rows`; the weights of rows follow the fields."""
+    order, fresh = net[0], rows[5]
     if fresh[0] == 0:
         refresh(rows, order, code[0], code[1])
-    words, masks, bit = bank[0][plane >> 6], bank[1][plane >> 6], uint64(plane & 63)
-    packed, clamped = np.zeros(first.size + 1, np.uint64), np.zeros(first.size - 1, np.uint64)
-    _pack(words, bit, order, packed[1:])
-    _pack(masks, bit, order, clamped)
-    where = address(first), address(distance), address(weight), address(base)
-    slope = bank[4][plane]
-    for k in range(phases.shape[0]):
-        colour, visit, tick = phases[k, 0], phases[k, 1], phases[k, 2]
-        number = plane + (visit << VISIT_SHIFT)
-        _phase(where, address(packed), address(clamped), phase[colour], phase[colour + 1], slope, number, tick, noise[0])
-    _unpack(packed[1:], bit, order, words)
+    count, bit = rows[0].size - 1, uint64(plane & 63)
+    spins, clamped = np.zeros(count + 2, np.uint64), np.zeros(count, np.uint64)
+    _pack(bank[0][plane >> 6], bit, order, spins[1:-1])
+    _pack(bank[1][plane >> 6], bit, order, clamped)
+    return spins, clamped
+
+
+@kernel
+def unpack_plane(net, packed, bank, plane):  # type: ignore[no-untyped-def]
+    """Spins of `packed_plane` go back to their words."""
+    _unpack(packed[0][1:-1], uint64(plane & 63), net[0], bank[0][plane >> 6])
+
+
+@inner
+def update_rows(net, rows, packed, code, bank, plane, low, high, visit, tick, noise):  # type: ignore[no-untyped-def]
+    """Ranks low .. high - 1, all of one colour, in a packed plane; no soft clamps, noise by Threefry. `pbit.update_plane`."""
+    where = address(rows[0]), address(rows[1]), address(rows[3]), address(rows[4])
+    number, slope = plane + (visit << VISIT_SHIFT), bank[4][plane]
+    _phase(where, address(packed[0]), address(packed[1]), low, high, slope, number, tick, noise[0])

@@ -16,6 +16,7 @@ from tsu_emu.analog.network import Network, make_network
 from tsu_emu.analog.pbit import power_on_spins
 from tsu_emu.analog.rows import lay_out
 from tsu_emu.analog.stuck import StuckBits
+from tsu_emu.analog.sweep import cell_work
 from tsu_emu.chip import arrays
 from tsu_emu.chip.capability import capabilities_of, check_windows, sizes_of
 from tsu_emu.chip.converters import Converters
@@ -138,6 +139,8 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
     """Everything about a chip that its life does not change."""
     dead_mask, dead_value, floating = masks_of(dead_cells(config.cell.dead, cap.cells, config.seeds.die))
     die = make_die(config, topology, is_general(config), cap.terms)
+    rows = lay_out(topology, not is_deferred(config))
+    by_aes = isinstance(config.cell, Pbit) and getattr(config.cell.noise, "generator", "") == "aes"
     return Plant(
         rules=make_rules(cap, _energy(config)),
         windows=make_window_rules(cap),
@@ -148,10 +151,11 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
         bias=np.zeros(cap.cells, np.int32),
         base=np.zeros(cap.cells, np.int32),
         soft=np.zeros((len(state.enabled), cap.dimension("soft_cells"), 64), np.int32),
-        rows=lay_out(topology, not is_deferred(config)),
+        rows=rows,
+        cell_work=cell_work(cap.couplers, cap.cells, len(rows.first) > 1 and not by_aes),
         soft_step=cap.bias_lsb * LSB_SCALE,
         key=_key(config.seeds.run, Stream.FLIP),
-        by_aes=isinstance(config.cell, Pbit) and getattr(config.cell.noise, "generator", "") == "aes",
+        by_aes=by_aes,
         scan_key=_key(config.seeds.run, Stream.SCAN),
         tdac_floor=lsb_of(config.temperature.dac, False) / 2,
         temperature=np.array([1.0, 0.0]),

@@ -6,7 +6,7 @@ import numpy as np
 
 from tsu_emu import state as S
 from tsu_emu.analog.pbit import random_colour
-from tsu_emu.analog.sweep import CELL_WORK, update_phases
+from tsu_emu.analog.sweep import block_work, update_phases
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
 from tsu_emu.jit import inner
@@ -49,11 +49,10 @@ def update(p, s, c, bank, first, last):  # type: ignore[no-untyped-def]
 @inner
 def colour_work(p, enabled, colour):  # type: ignore[no-untyped-def]
     """What one colour phase costs."""
-    blocks = 0
+    cells, total = p.topology.phase[colour + 1] - p.topology.phase[colour], 0
     for block in range(enabled.size):
-        blocks += enabled[block] != np.uint64(0)
-    cells = p.topology.phase[colour + 1] - p.topology.phase[colour]
-    return blocks * cells * (p.topology.source.size // p.topology.order.size + CELL_WORK)
+        total += block_work(p.cell_work, enabled[block], cells)
+    return total
 
 
 @inner

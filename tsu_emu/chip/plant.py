@@ -79,7 +79,7 @@ class Plant(NamedTuple):
     doubled : (couplers,) int32, bias : (cells,) int32, base : (cells,) int32: fields in grid units, kept in step with the codes
     soft : (blocks, cells, 64) int32, fields of soft clamps, likewise; no cells where there are none; soft_step : kT of a code
     key, scan_key : (3,) uint32, first key words of flip noise and of the random scan order; by_aes : where flip noise comes from
-    rows : the same fields for few planes
+    rows : the same fields for few planes; cell_work : `sweep.cell_work`
     tdac_floor : float64, least noise temperature
     temperature : (2,) float64, gain and offset of the noise temperature at this time
     dead_mask, dead_value : (cells,) uint64, cells that are stuck, in all planes, and where; floating : (cells,) bool, hear
@@ -102,6 +102,7 @@ class Plant(NamedTuple):
     base: NDArray[np.int32]
     soft: NDArray[np.int32]
     rows: Rows
+    cell_work: tuple[int, int]
     soft_step: float
     key: NDArray[np.uint32]
     by_aes: bool

@@ -29,6 +29,8 @@ class _Analog(Deferred):
     def take(self) -> None:
         """Clamped cells of enabled planes take their value, stuck ones an end of the range."""
         s = self._state
+        if not s.clamp_mask.any():
+            return
         on = np.zeros(self._planes, np.bool_)
         on[self._enabled] = True
         stuck = np.where(self._defects.dead_value > 0, self._range, -self._range)
