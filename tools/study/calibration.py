@@ -235,7 +235,7 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
     """Distance of the six cells' law by stage, a line a die; and what is left of each error."""
     from tsu_apps.characterise.figures import COLOURS, label, panels
 
-    figure, (left, right) = panels(2)
+    figure, (left, right) = panels(1, 2)
     if "six" in data["chip"]:
         distances = data["distance"].sel(chip="six").to_numpy()
         left.plot(range(len(STAGES)), distances.T, color="#bbbbbb", linewidth=0.6)
