@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from tsu_emu.analog.dac import SPAN, DacBank, at, changes, make_bank, output, output_bound, outputs
 from tsu_emu.analog.network import gains, opposites
-from tsu_emu.analog.process import deviates
+from tsu_emu.analog.process import deviates, midway
+from tsu_emu.analog.tails import own_deviates
 from tsu_emu.config import ChipConfig, Dac, Pdit
 from tsu_emu.jit import kernel
-from tsu_emu.noise.normal import normals
 from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology
 
@@ -62,18 +62,17 @@ def _spread(
     if sigma == 0:
         return np.zeros(1)
     seed = config.seeds.die
-    white = normals(np.uint64(seed), int(stream), 0, len(position), 1, sub)[:, 0]
+    white = own_deviates(config.process, seed, stream, len(position), sub)
     return sigma * deviates(config.process, white, position, seed, field)
 
 
 def _kappa(config: ChipConfig, topology: Topology) -> NDArray[np.float64]:
     """Gain of each coupler: a part of each direction's own, and one common to both, which alone follows the die's process."""
-    coupling, place = config.coupling, topology.position.astype(np.float64)
+    coupling = config.coupling
     if coupling.gain_sigma == 0 and coupling.pair_gain_sigma == 0:
         return np.ones(1)
-    target = np.repeat(np.arange(len(topology.row) - 1), np.diff(topology.row))
-    middle = (place[target] + place[topology.source]) / 2
-    own = normals(np.uint64(config.seeds.die), int(Stream.COUPLER), 0, len(middle), 1, 0)[:, 0]
+    middle = midway(topology)
+    own = own_deviates(config.process, config.seeds.die, Stream.COUPLER, len(middle), 0)
     pair = _spread(config, 1.0 if coupling.pair_gain_sigma else 0.0, Stream.COUPLER, 1, middle, FIELD_KAPPA)
     return gains(opposites(topology.row, topology.source), pair, own, coupling.pair_gain_sigma, coupling.gain_sigma)
 

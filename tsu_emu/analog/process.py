@@ -1,8 +1,8 @@
-"""Process variation: how the deviates of a parameter are correlated over a die.
+"""Process variation: how the deviates of a parameter are correlated over a die, and from die to die.
 
 The usual split of mismatch into die-to-die, gradient, spatially correlated and local parts (Pelgrom et al., IEEE JSSC 24, 1989,
-1433; Xiong, Zolotov, He, IEEE TCAD 26, 2007, 619). Shares and length are assumed; the variogram of many cells on several dies
-would settle them.
+1433; Xiong, Zolotov, He, IEEE TCAD 26, 2007, 619), what dies have in common nested by wafer and lot. Shares and length are
+assumed; the variogram of many cells on several dies, of several wafers and lots, would settle them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_emu.analog.wafer import bowl, lot_of, wafer_of
 from tsu_emu.config import Process
 from tsu_emu.jit import inner, kernel
 from tsu_emu.noise.functions import exponential
 from tsu_emu.noise.normal import normal_of
 from tsu_emu.noise.streams import Stream
 from tsu_emu.noise.threefry import threefry
+from tsu_emu.topology import Topology
 
 U = np.uint32
-NODE, DIE, GRADIENT = 0, 1, 2
-"""Third counter word of the draws: a node (x, y) of the field's lattice, the die's common deviate, its two slopes."""
+NODE, COMMON, GRADIENT, BOWL = 0, 1, 2, 3
+"""Third counter word of the draws: a node (x, y) of the field's lattice, the deviate common to a die, a wafer or a lot,
+a die's two slopes, the depth of a wafer's bowl."""
 
 
 class _Key(NamedTuple):
@@ -29,6 +32,19 @@ class _Key(NamedTuple):
     k1: np.uint32
     k2: np.uint32
     k3: np.uint32
+
+
+def _key(number: int, stream: Stream, component: int) -> _Key:
+    """Of a die, a wafer or a lot by its number."""
+    return _Key(U(number & 0xFFFFFFFF), U(number >> 32), U(stream), U(component))
+
+
+def midway(topology: Topology) -> NDArray[np.float64]:
+    """(couplers, 2) where couplers lie: midway between their cells, in cell pitches."""
+    place = topology.position.astype(np.float64)
+    target = np.repeat(np.arange(len(topology.row) - 1), np.diff(topology.row))
+    middle: NDArray[np.float64] = (place[target] + place[topology.source]) / 2
+    return middle
 
 
 def deviates(
@@ -41,21 +57,34 @@ def deviates(
 
     white : (n,) float64, the elements' own deviates; with `Process()` the result is these, bit for bit
     position : (n, 2), x and y in cell pitches, not negative; a coupler lies midway between its cells
-    component : the parameter's number, fourth key word of stream FIELD
+    component : the parameter's number, fourth key word of streams FIELD, WAFER and LOT
     The plane is centred on the elements' mean position and has variance 1 on their average; where all lie in one place it is 0.
     """
-    key = _Key(U(die_seed & 0xFFFFFFFF), U(die_seed >> 32), U(Stream.FIELD), U(component))
+    key = _key(die_seed, Stream.FIELD, component)
     out = np.sqrt(process.white) * white
     place = np.ascontiguousarray(position, np.float64)
     if process.die > 0:
-        _add_die(out, np.sqrt(process.die), key)
+        _add_common(out, np.sqrt(process.die), COMMON, key)
     if process.gradient > 0:
         _add_gradient(out, np.sqrt(process.gradient), place, key)
     if process.field > 0 and len(place):
         width, height = (int(n) + 1 for n in np.ceil(place.max(axis=0)))
         rho = exponential(-1.0 / (process.length * max(width, height)))
         _add_field(out, np.sqrt(process.field), place, _lattice(width, height, rho, key), rho)
+    _add_wafer(out, process, die_seed, component)
     return out
+
+
+def _add_wafer(out: NDArray[np.float64], process: Process, die_seed: int, component: int) -> None:
+    """What the die has of its wafer and of its lot."""
+    if process.wafer > 0 or process.radial > 0:
+        key = _key(wafer_of(process, die_seed), Stream.WAFER, component)
+        if process.wafer > 0:
+            _add_common(out, np.sqrt(process.wafer), COMMON, key)
+        if process.radial > 0:
+            _add_common(out, np.sqrt(process.radial) * bowl(process, die_seed), BOWL, key)
+    if process.lot > 0:
+        _add_common(out, np.sqrt(process.lot), COMMON, _key(lot_of(process, die_seed), Stream.LOT, component))
 
 
 @inner
@@ -65,8 +94,8 @@ def _normals_at(x, y, kind, key):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _add_die(out, amplitude, key):  # type: ignore[no-untyped-def]
-    common = amplitude * _normals_at(0, 0, DIE, key)[0]
+def _add_common(out, amplitude, kind, key):  # type: ignore[no-untyped-def]
+    common = amplitude * _normals_at(0, 0, kind, key)[0]
     for e in range(out.size):
         out[e] = out[e] + common
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tsu_contract.capabilities import LSB_SCALE, Capabilities
 from tsu_emu import state as S
 from tsu_emu.analog.dac import DacBank, lsb_of
-from tsu_emu.analog.dead import dead_cells, masks_of
+from tsu_emu.analog.dead import dead_cells_of, masks_of
 from tsu_emu.analog.die import Die, make_die, rails
 from tsu_emu.analog.network import Network, make_network
 from tsu_emu.analog.pbit import power_on_spins
@@ -137,7 +137,7 @@ def network_of(config: ChipConfig, topology: Topology) -> Network:
 
 def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state: S.ChipState, threads: int) -> Plant:
     """Everything about a chip that its life does not change."""
-    dead_mask, dead_value, floating = masks_of(dead_cells(config.cell.dead, cap.cells, config.seeds.die))
+    dead_mask, dead_value, floating = masks_of(dead_cells_of(config, topology))
     die = make_die(config, topology, is_general(config), cap.terms)
     rows = lay_out(topology, not is_deferred(config))
     by_aes = isinstance(config.cell, Pbit) and getattr(config.cell.noise, "generator", "") == "aes"

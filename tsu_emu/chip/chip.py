@@ -14,7 +14,7 @@ from tsu_contract.operations import Op
 from tsu_contract.registers import access_table
 from tsu_contract.wire import Frame, Interrupt
 from tsu_emu import state as S
-from tsu_emu.analog.dead import dead_cells, masks_of
+from tsu_emu.analog.dead import dead_cells_of, masks_of
 from tsu_emu.analog.pbit import place_soft
 from tsu_emu.chip import link
 from tsu_emu.chip.assembly import assemble
@@ -186,7 +186,7 @@ class Chip:
         """CORE.faults are others: stuck cells and stuck bits follow."""
         faults, plant = self.state.core["faults"][0], self._plant
         self.state.core["faulty"][0] = bool((faults[:, 0] == S.BUS_ERROR).any())
-        dead = dead_cells(self.config.cell.dead, self.capabilities.cells, self.config.seeds.die)
+        dead = dead_cells_of(self.config, plant.topology)
         for _, cell, where, _ in faults[faults[:, 0] == S.STUCK_CELL]:
             dead[cell] = where + 1
         plant.dead_mask[:], plant.dead_value[:], plant.floating[:] = masks_of(dead)

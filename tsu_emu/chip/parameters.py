@@ -14,7 +14,7 @@ from tsu_emu import state as S
 from tsu_emu.analog.dac import output, outputs
 from tsu_emu.analog.die import take_trims
 from tsu_emu.analog.slow import output_at
-from tsu_emu.analog.stuck import draw_stuck_bits
+from tsu_emu.analog.stuck import stuck_bits_of
 from tsu_emu.chip.arrays import Array
 from tsu_emu.chip.codes import hear_all, place_all, trim
 from tsu_emu.chip.drifting import Drifting
@@ -23,7 +23,6 @@ from tsu_emu.chip.plant import Plant
 from tsu_emu.chip.slowly import Slow, SlowEffects
 from tsu_emu.chip.surroundings import Surroundings
 from tsu_emu.config import ChipConfig, Drift, Pbit
-from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology
 
 
@@ -64,11 +63,7 @@ class Parameters:
         self._config, self._topology, self._plant, self._state = config, topology, plant, state
         self._surroundings, self._array = surroundings, array
         self.general, self.slow = is_general(config), is_slow(config)
-        die_seed, probabilities = config.seeds.die, [dac.stuck_bit_probability for dac in (config.coupling.dac, config.bias.dac)]
-        self._die_stuck = [
-            draw_stuck_bits(probabilities[k], lines.bank.bits, len(lines.codes), die_seed, Stream.STUCK_BITS, k)
-            for k, lines in enumerate(plant.lines)
-        ]
+        self._die_stuck = [stuck_bits_of(config, topology, len(lines.codes), k) for k, lines in enumerate(plant.lines)]
         self.stuck = [lines.stuck for lines in plant.lines]
         self.set_faults()
         self.slowly = SlowEffects(config, topology, plant.die, state, surroundings, self.slow)

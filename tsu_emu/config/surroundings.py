@@ -2,31 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tsu_emu.config.base import Share, Table
 
+LATER = frozenset(("lot", "wafer", "radial", "dies_per_wafer", "wafers_per_lot", "tail_degrees", "defect_alpha", "defect_radius"))
+"""Values of `Process` that are later than the first serial numbers."""
+
 
 class Process(Table):
-    """How a spread divides, in shares of its variance: common to the die, a gradient, a smooth field, each device by itself.
+    """How a spread divides, in shares of its variance: common to the lot, the wafer, a bowl over the wafer, common to the die, a
+    gradient, a smooth field, each device by itself; and how defects cluster.
 
     length : correlation length of the field, in units of the die's longer side
+    dies_per_wafer, wafers_per_lot : die d is die d mod dies_per_wafer of wafer d // dies_per_wafer, that one of lot
+        wafer // wafers_per_lot; 0: there are no wafers, no lots
+    tail_degrees : of Student's law of what each device has by itself, 3 to 64; 0: normal
+    defect_alpha : clustering parameter of defects, a multiple of 1/2; 0: each defect by itself
+    defect_radius : correlation length of their density, in units of the die's longer side; 0: one density for a whole die
     """
 
+    lot: Share = 0.0
+    wafer: Share = 0.0
+    radial: Share = 0.0
     die: Share = 0.0
     gradient: Share = 0.0
     field: Share = 0.0
     white: Share = 1.0
     length: Annotated[float, Field(ge=0.01, le=10)] = 0.2
+    dies_per_wafer: Annotated[int, Field(ge=0, le=10_000)] = 0
+    wafers_per_lot: Annotated[int, Field(ge=0, le=10_000)] = 0
+    tail_degrees: Annotated[int, Field(ge=0, le=64)] = 0
+    defect_alpha: Annotated[float, Field(ge=0, le=32, multiple_of=0.5)] = 0.0
+    defect_radius: Annotated[float, Field(ge=0, le=10)] = 0.0
 
     @model_validator(mode="after")
     def _whole(self) -> Process:
-        total = self.die + self.gradient + self.field + self.white
+        total = self.lot + self.wafer + self.radial + self.die + self.gradient + self.field + self.white
         if abs(total - 1) > 1e-9:
-            raise ValueError(f"die + gradient + field + white is {total}; the shares make 1")
+            raise ValueError(f"lot + wafer + radial + die + gradient + field + white is {total}; the shares make 1")
         return self
+
+    @model_validator(mode="after")
+    def _on_wafers(self) -> Process:
+        if self.wafer and not self.dies_per_wafer:
+            raise ValueError("wafer is the share of wafers; dies_per_wafer of 1 or more expected")
+        if self.radial and self.dies_per_wafer < 2:
+            raise ValueError("radial tells the dies of a wafer apart; dies_per_wafer of 2 or more expected")
+        if self.lot and not self.wafers_per_lot:
+            raise ValueError("lot is the share of lots; wafers_per_lot of 1 or more expected")
+        if self.wafers_per_lot and not self.dies_per_wafer:
+            raise ValueError("wafers_per_lot counts wafers; dies_per_wafer of 1 or more expected")
+        return self
+
+    @model_validator(mode="after")
+    def _of_laws(self) -> Process:
+        if 0 < self.tail_degrees < 3:
+            raise ValueError(f"tail_degrees {self.tail_degrees}: Student's law has a variance from 3 on; 0 or 3 to 64 expected")
+        if 0 < self.defect_radius < 0.01:
+            raise ValueError(f"defect_radius {self.defect_radius}: 0 or .01 to 10 expected")
+        if self.defect_radius and not self.defect_alpha:
+            raise ValueError("defect_radius is that of clusters; defect_alpha of 1/2 or more expected")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _numbered(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """In JSON, of which serial numbers are made, without the values of LATER that are off: a die keeps its number."""
+        data: dict[str, Any] = handler(self)
+        return data if info.mode != "json" else {k: v for k, v in data.items() if v or k not in LATER}
 
 
 class Thermal(Table):

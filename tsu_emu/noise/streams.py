@@ -35,3 +35,5 @@ class Stream(IntEnum):
     SWAP = 27
     TRIM_OFFSET = 28
     TRIM_SLOPE = 29
+    LOT = 30
+    WAFER = 31
