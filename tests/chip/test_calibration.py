@@ -170,6 +170,16 @@ def test_serials_tell_dies_apart_and_not_lives() -> None:
     assert chip.capabilities.serial == serial_of(chip.config)
 
 
+def test_values_of_the_process_that_are_off_change_no_serial() -> None:
+    """The serial is that of before these values were: of JSON without them; what is on is another die."""
+    usual = plain().config
+    assert set(usual.model_dump(mode="json")["process"]) == {"die", "gradient", "field", "white", "length"}
+    assert usual.model_dump()["process"]["tail_degrees"] == 0
+    fab = plain(process={"tail_degrees": 4, "dies_per_wafer": 9}).config
+    assert {"tail_degrees", "dies_per_wafer"} < set(fab.model_dump(mode="json")["process"])
+    assert serial_of(usual) == serial_of(plain(process={"tail_degrees": 0}).config) != serial_of(fab)
+
+
 def test_only_p_bits_have_trims() -> None:
     with pytest.raises(ConfigError, match=r"trim\.bits 8: p-bits have trims; 0 expected for pdit cells"):
         plain(cell={"kind": "pdit", "states": 3})

@@ -313,6 +313,8 @@ ELSEWHERE = {
     "comparator_noise_lsb": "analog/test_adc.py", "metastability_lsb": "analog/test_adc.py", "die": "analog/test_process.py",
     "gradient": "analog/test_process.py", "field": "analog/test_process.py", "white": "analog/test_process.py",
     "length": "analog/test_process.py", "kinetics": "physics/test_asynchronous.py", "synapse_s": "physics/test_asynchronous.py",
+    **dict.fromkeys(("lot", "wafer", "radial", "dies_per_wafer", "wafers_per_lot"), "analog/test_wafer.py"),
+    "tail_degrees": "analog/test_tails.py", "defect_alpha": "analog/test_clusters.py", "defect_radius": "analog/test_clusters.py",
     "quality": "physics/test_gaussian.py", "mode_tau_s": "physics/test_mixture.py",
     "generator": "physics/test_distribution.py",
 }  # fmt: skip

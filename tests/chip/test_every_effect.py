@@ -59,7 +59,10 @@ EVERYTHING: dict[str, Any] = {
     "coupling": {"gain_sigma": 0.05, "pair_gain_sigma": 0.03, "dac": DAC, "drift": DRIFT},
     "bias": {"dac": DAC},
     "temperature": {"dac": {**ERRORS, "full_scale": 4.0}, "tc_per_k": 1e-3, "drift": DRIFT},
-    "process": {"die": 0.3, "gradient": 0.1, "field": 0.2, "white": 0.4, "length": 0.3},
+    "process": {
+        "lot": 0.1, "wafer": 0.05, "radial": 0.05, "die": 0.2, "gradient": 0.1, "field": 0.2, "white": 0.3, "length": 0.3,
+        "dies_per_wafer": 9, "wafers_per_lot": 4, "tail_degrees": 6, "defect_alpha": 8.0, "defect_radius": 0.4,
+    },
     "storage": {"leakage_tau_s": 0.05, "refresh_s": 0.004, "refresh_noise_lsb": 0.3},
     "thermal": {
         "ambient_k": 310.0, "r_th_k_per_w": (20.0, 30.0), "tau_s": (2e-3, 1e-2), "ageing_activation_ev": 0.7,
@@ -389,7 +392,8 @@ CHANGED: dict[str, set[str]] = {
     "coupling.gain_sigma": {"kappa"}, "coupling.pair_gain_sigma": {"kappa"}, "cell.slope_sigma": {"alpha"},
     "cell.offset_sigma_kt": {"delta"}, "cell.ln_tau_sigma": {"tau"}, "adc.capacitor_sigma": {"adc weights"},
     "adc.offset_sigma_lsb": {"adc offset"}, "adc.gain_sigma": {"adc gain"}, "thermal.sensor_offset_sigma_k": {"sensor offset"},
-    "cell.dead.down": {"dead"}, "cell.offset_drift.ou_sigma": {"offset drift"},
+    "cell.dead.down": {"dead"}, "process.tail_degrees": {"alpha", "delta", "kappa"},
+    "process.defect_radius": {"dead", "stuck coupling"}, "cell.offset_drift.ou_sigma": {"offset drift"},
     "cell.slope_drift.walk_per_sqrt_hour": {"slope drift"},
     "coupling.drift.flicker_rms": {"coupling drift"}, "temperature.drift.power_nu_sigma": {"temperature drift"},
     "supply.noise_rms_v": {"supply"}, "storage.refresh_noise_lsb": {"levels"}, "storage.leakage_tau_s": set(),

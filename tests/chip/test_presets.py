@@ -198,6 +198,8 @@ def left_out(name: str, config: ChipConfig) -> set[str]:
         out |= {p for p in effects(config) if p.startswith(("trim.", "nvm."))}
     if name.startswith("x0-"):  # loose cells
         out |= {p for p in effects(config) if p.startswith(("coupling.", "network."))} | {"cell.synapse_s"}
+    wafers = {"lot", "wafer", "radial", "dies_per_wafer", "wafers_per_lot"}
+    out |= {f"process.{part}" for part in wafers | {"tail_degrees", "defect_alpha", "defect_radius"}}  # dies of no known fab
     if name == "z1":  # 4.3 million histories of gains would take a gigabyte
         out |= {"coupling.drift.ou_sigma"}
     return out & effects(config)
@@ -223,6 +225,8 @@ def test_all_others_have_every_effect_on_but_those_named(name: str) -> None:
         {"supply": {"psrr_db": 119}},
         {"energy": {"update_aj": 1}},
         {"process": {"die": 0.5, "white": 0.5}},
+        {"process": {"tail_degrees": 4}},
+        {"process": {"defect_alpha": 0.5}},
     ],
 )
 def test_an_effect_is_noticed(change: dict[str, Any]) -> None:

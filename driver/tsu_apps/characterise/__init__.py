@@ -5,9 +5,10 @@
 ...     result = characterise(chip)
 """
 
+from tsu_apps.characterise.ambient import Insertion, insertions
 from tsu_apps.characterise.lab import Lab
 from tsu_apps.characterise.measurement import Measurement
 from tsu_apps.characterise.procedure import Procedure
 from tsu_apps.characterise.run import PROCEDURES, Characterisation, characterise
 
-__all__ = ["PROCEDURES", "Characterisation", "Lab", "Measurement", "Procedure", "characterise"]
+__all__ = ["PROCEDURES", "Characterisation", "Insertion", "Lab", "Measurement", "Procedure", "characterise", "insertions"]
