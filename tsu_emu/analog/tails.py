@@ -18,7 +18,7 @@ U = np.uint32
 
 
 def own_deviates(process: Process, die_seed: int, stream: int, count: int, sub: int) -> NDArray[np.float64]:
-    """(count,) float64 of mean 0 and variance 1, independent; docs/arithmetic.md, "Die"."""
+    """(count,) float64 of mean 0 and variance 1, independent; docs/arithmetic.md, "Noise"."""
     out = normals(np.uint64(die_seed), int(stream), 0, count, 1, sub)[:, 0]
     if process.tail_degrees:
         _fatten(out, process.tail_degrees, sub, U(die_seed & 0xFFFFFFFF), U(die_seed >> 32), U(stream))
