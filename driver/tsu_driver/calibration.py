@@ -165,13 +165,3 @@ class Correction:
             legal = every[every & mask == value & mask]
             out[coupler] = legal[abs(legal - middle - int(codes[coupler])).argmin()] - middle
         return out
-
-    def nominal_temperature(self, temperature: float) -> float:
-        """The nominal T that gives a noise temperature."""
-        gain, offset = self.temperature
-        return (temperature - offset) / gain
-
-    def true_temperature(self, nominal: float) -> float:
-        """The noise temperature that a nominal T gives."""
-        gain, offset = self.temperature
-        return gain * nominal + offset

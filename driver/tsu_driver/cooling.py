@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +20,35 @@ MODE = "TEMP.SCHEDULE"
 ALPHA_UNIT = 1 << 16
 
 
-def temperature_scale(bus: Bus) -> tuple[float, int]:
-    """(T of one code of the temperature DAC, its greatest code)."""
-    return bus.capabilities.temp_lsb * LSB_SCALE, (1 << bus.capabilities.temp_bits) - 1
+class Scale(NamedTuple):
+    """T = code lsb + offset of the temperature DAC's codes up to `code_max`."""
+
+    lsb: float
+    code_max: int
+    offset: float
+
+    def codes(self, *temperatures: float) -> list[int]:
+        """The nearest codes; HostError names a T that is out of range."""
+        codes: list[int] = temperature_codes(np.array(temperatures, np.float64), *self).tolist()
+        return codes
+
+    def value(self, code: int) -> float:
+        """T of a code."""
+        return code * self.lsb + self.offset
+
+
+def temperature_scale(bus: Bus) -> Scale:
+    """What codes of the temperature DAC give, as the calibration has it, or nominally without one."""
+    gain, offset = (1.0, 0.0) if bus.correction is None else bus.correction.temperature
+    return Scale(bus.capabilities.temp_lsb * LSB_SCALE * gain, (1 << bus.capabilities.temp_bits) - 1, offset)
 
 
 def set_temperature(bus: Bus, temperature: float) -> float:
     """Set T to the nearest code and end a schedule; returns the T of that code, both as the calibration has them."""
-    lsb, code_max = temperature_scale(bus)
-    nominal = temperature if bus.correction is None else bus.correction.nominal_temperature(temperature)
-    code = int(temperature_codes(np.array([nominal], np.float64), lsb, code_max)[0])
+    scale = temperature_scale(bus)
+    (code,) = scale.codes(temperature)
     end_schedule(bus, code)
-    return code * lsb if bus.correction is None else bus.correction.true_temperature(code * lsb)
+    return scale.value(code)
 
 
 def end_schedule(bus: Bus, code: int | None = None) -> None:
@@ -47,18 +65,18 @@ def end_schedule(bus: Bus, code: int | None = None) -> None:
 
 
 def begin_schedule(bus: Bus, schedule: Schedule) -> Schedule:
-    """Write a schedule to the engine and begin it; returns it as the engine has it."""
-    lsb, code_max = temperature_scale(bus)
+    """Write a schedule to the engine and begin it; returns it as the engine has it, T as the calibration has them."""
+    scale = temperature_scale(bus)
     batch = bus.batch()
     match schedule:
         case Linear():
-            mode, done = "LINEAR", _add_linear(batch, schedule, lsb, code_max)
+            mode, done = "LINEAR", _add_linear(batch, schedule, scale)
         case Logarithmic():
-            mode, done = "LOGARITHMIC", _add_logarithmic(batch, schedule, lsb, code_max)
+            mode, done = "LOGARITHMIC", _add_logarithmic(batch, schedule, scale)
         case _:
-            steps = schedule.steps(lsb, code_max)
+            steps = schedule.steps(*scale)
             _add_table(batch, steps, bus.capabilities.table_entries)
-            mode, done = "TABLE", Table([(code * lsb, sweeps) for code, sweeps in steps])
+            mode, done = "TABLE", Table([(scale.value(code), sweeps) for code, sweeps in steps])
     batch.write("TEMP.STEP", 0)
     batch.write(MODE, MODE=mode)
     batch.execute()
@@ -66,19 +84,20 @@ def begin_schedule(bus: Bus, schedule: Schedule) -> Schedule:
     return done
 
 
-def _add_linear(batch: Batch, schedule: Linear, lsb: float, code_max: int) -> Schedule:
+def _add_linear(batch: Batch, schedule: Linear, scale: Scale) -> Schedule:
     """The last of `sweeps` sweeps is the first at `stop`, as `Linear` has it; of one sweep alone, T = start stays."""
-    start, stop = temperature_codes(np.array([schedule.start, schedule.stop], np.float64), lsb, code_max).tolist()
+    start, stop = scale.codes(schedule.start, schedule.stop)
     length = count_of(schedule.sweeps)
     batch.write("TEMP.START", CODE=start)
     batch.write("TEMP.END", CODE=stop if length > 1 else start)
     batch.write("TEMP.LENGTH", SWEEPS=max(1, length - 1))
-    return Linear(start * lsb, stop * lsb, length)
+    return Linear(scale.value(start), scale.value(stop), length)
 
 
-def _add_logarithmic(batch: Batch, schedule: Logarithmic, lsb: float, code_max: int) -> Schedule:
+def _add_logarithmic(batch: Batch, schedule: Logarithmic, scale: Scale) -> Schedule:
+    """The engine divides codes: of a calibration's offset of T, only t0 is free."""
     schedule.temperatures(np.zeros(1))
-    start = int(temperature_codes(np.array([schedule.t0], np.float64), lsb, code_max)[0])
+    (start,) = scale.codes(schedule.t0)
     alpha, tau = round(schedule.alpha * ALPHA_UNIT), round(schedule.tau)
     if not 1 <= tau <= WORD_MAX or alpha > WORD_MAX:
         given = f"alpha = {schedule.alpha}, tau = {schedule.tau}"
@@ -86,7 +105,7 @@ def _add_logarithmic(batch: Batch, schedule: Logarithmic, lsb: float, code_max: 
     batch.write("TEMP.START", CODE=start)
     batch.write("TEMP.ALPHA", ALPHA=alpha)
     batch.write("TEMP.TAU", SWEEPS=tau)
-    return Logarithmic(start * lsb, alpha / ALPHA_UNIT, float(tau), schedule.sweeps)
+    return Logarithmic(scale.value(start), alpha / ALPHA_UNIT, float(tau), schedule.sweeps)
 
 
 def _add_table(batch: Batch, steps: list[Step], room: int) -> None:

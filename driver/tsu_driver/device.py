@@ -91,7 +91,8 @@ class Chip(Trimmed):
     # Temperature and planes
 
     def set_temperature(self, temperature: float) -> float:
-        """Set T to the nearest code; returns the T of that code. HostError names the range if T is outside.
+        """Set T to the nearest code; returns the T of that code, both as an applied calibration has them. HostError names the
+        range if T is outside.
 
         A schedule that `schedule` began ends with it.
         """
@@ -127,7 +128,7 @@ class Chip(Trimmed):
     def anneal(self, schedule: Schedule) -> RunResult:
         """Run a schedule; the temperature stays where it ends. It takes several programs if program memory is small.
 
-        A schedule that `schedule` began ends with it.
+        T are as an applied calibration has them. A schedule that `schedule` began ends with it.
         """
         programs = schedule_programs(schedule.steps(*temperature_scale(self._bus)), self.capabilities.program_words)
         end_schedule(self._bus)

@@ -201,7 +201,8 @@ class Engines(Connection):
         Linear : codes of T from start to stop, rounded half up; stop stays. Logarithmic : whole tau, alpha in steps of 2^-16; it
         goes on beyond its `sweeps`. Table, and any other : each T for its sweeps, the last one stays; HostError if these need
         more entries than CAP.TABLE_ENTRIES.
-        Returns the schedule as the chip has it.
+        Returns the schedule as the chip has it. An applied calibration of T holds for all of it but the course of a Logarithmic
+        one, which the engine works out from its first code: what lacks there is at most the calibration's offset of T.
         """
         if schedule is None:
             cooling.end_schedule(self._bus)

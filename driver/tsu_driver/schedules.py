@@ -22,8 +22,11 @@ Step = tuple[int, int]
 class Schedule(Protocol):
     """A temperature for every sweep."""
 
-    def steps(self, lsb: float, code_max: int) -> list[Step]:
-        """(code, sweeps) in order, neighbours differing in code; HostError if a temperature is out of range."""
+    def steps(self, lsb: float, code_max: int, offset: float = 0.0) -> list[Step]:
+        """(code, sweeps) in order, neighbours differing in code; HostError if a temperature is out of range.
+
+        Codes 1 .. code_max give T = code lsb + offset.
+        """
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,9 @@ class Linear:
         """T in sweeps t."""
         return self.start + (self.stop - self.start) * t / max(1, self.sweeps - 1)
 
-    def steps(self, lsb: float, code_max: int) -> list[Step]:
+    def steps(self, lsb: float, code_max: int, offset: float = 0.0) -> list[Step]:
         """As `Schedule.steps`."""
-        return _compile(self, count_of(self.sweeps), lsb, code_max)
+        return _compile(self, count_of(self.sweeps), lsb, code_max, offset)
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ class Logarithmic:
             raise HostError(f"a logarithmic schedule needs tau > 0 and alpha >= 0; {given}")
         return self.t0 / (1 + self.alpha * np.log1p(t / self.tau))
 
-    def steps(self, lsb: float, code_max: int) -> list[Step]:
+    def steps(self, lsb: float, code_max: int, offset: float = 0.0) -> list[Step]:
         """As `Schedule.steps`."""
-        return _compile(self, count_of(self.sweeps), lsb, code_max)
+        return _compile(self, count_of(self.sweeps), lsb, code_max, offset)
 
 
 @dataclass(frozen=True)
@@ -70,34 +73,34 @@ class Table:
 
     rows: Sequence[tuple[float, int]]
 
-    def steps(self, lsb: float, code_max: int) -> list[Step]:
+    def steps(self, lsb: float, code_max: int, offset: float = 0.0) -> list[Step]:
         """As `Schedule.steps`."""
         if not self.rows:
             raise HostError("the table of temperatures is empty")
-        codes = temperature_codes(np.array([float(t) for t, _ in self.rows]), lsb, code_max)
+        codes = temperature_codes(np.array([float(t) for t, _ in self.rows]), lsb, code_max, offset)
         return list(_merge((int(c), count_of(n)) for c, (_, n) in zip(codes, self.rows, strict=True)))
 
 
-def temperature_codes(temperatures: NDArray[np.float64], lsb: float, code_max: int) -> NDArray[np.int64]:
+def temperature_codes(temperatures: NDArray[np.float64], lsb: float, code_max: int, offset: float = 0.0) -> NDArray[np.int64]:
     """(n,) codes nearest to temperatures; HostError names the first that is out of range, and the range."""
-    codes = np.rint(temperatures / lsb)
+    codes = np.rint((temperatures - offset) / lsb)
     good = (codes >= 1) & (codes <= code_max)
     if not good.all():
         bad = temperatures[int(np.argmin(good))]
-        reach = f"{lsb:g} .. {code_max * lsb:g} in steps of {lsb:g}"
+        reach = f"{lsb + offset:g} .. {code_max * lsb + offset:g} in steps of {lsb:g}"
         raise HostError(f"T = {bad:g} cannot be set; the chip reaches {reach}")
     return codes.astype(np.int64)
 
 
-def _compile(schedule: Linear | Logarithmic, sweeps: int, lsb: float, code_max: int) -> list[Step]:
-    return list(_merge(_blocks(schedule, sweeps, lsb, code_max)))
+def _compile(schedule: Linear | Logarithmic, sweeps: int, lsb: float, code_max: int, offset: float) -> list[Step]:
+    return list(_merge(_blocks(schedule, sweeps, lsb, code_max, offset)))
 
 
-def _blocks(schedule: Linear | Logarithmic, sweeps: int, lsb: float, code_max: int) -> Iterator[Step]:
+def _blocks(schedule: Linear | Logarithmic, sweeps: int, lsb: float, code_max: int, offset: float) -> Iterator[Step]:
     """Run lengths of the codes of all sweeps, block by block."""
     for first in range(0, sweeps, BLOCK):
         t = np.arange(first, min(first + BLOCK, sweeps), dtype=np.float64)
-        codes = temperature_codes(schedule.temperatures(t), lsb, code_max)
+        codes = temperature_codes(schedule.temperatures(t), lsb, code_max, offset)
         starts = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1])
         lengths = np.diff(np.append(starts, len(codes)))
         yield from zip(codes[starts].tolist(), lengths.tolist(), strict=True)

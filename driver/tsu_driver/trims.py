@@ -72,8 +72,8 @@ class Trimmed(Engines):
             batch.execute()
 
     def apply_calibration(self, calibration: Calibration | None) -> None:
-        """Set the trims of a calibration; from now on `program_couplings` and `set_temperature` make up for the errors that it
-        knows of, and couplers of cells that do not work get 0. None takes it back: trims 0, nominal codes.
+        """Set the trims of a calibration; from now on `program_couplings`, `set_temperature`, `anneal` and `schedule` make up
+        for the errors that it knows of, and couplers of cells that do not work get 0. None takes it back: trims 0, nominal codes.
 
         What is programmed already stays. HostError if the calibration is another chip's; nothing has happened then.
         """
@@ -104,10 +104,10 @@ class Trimmed(Engines):
         limit_s : chip time after which the calibration is stale and interrupt STALE happens, in steps of 2^16 cycles, upwards;
             None: never
         """
-        steps = 0 if limit_s is None else math.ceil(limit_s * self.capabilities.clock_hz / LIMIT_CYCLES)
-        if limit_s is not None and not 0 < steps <= WORD_MAX:
-            most = WORD_MAX * LIMIT_CYCLES / self.capabilities.clock_hz
+        most = WORD_MAX * LIMIT_CYCLES / self.capabilities.clock_hz
+        if limit_s is not None and not 0 < limit_s <= most:
             raise HostError(f"limit_s = {limit_s}; more than 0 and at most {most:.0f} s expected")
+        steps = 0 if limit_s is None else math.ceil(limit_s * self.capabilities.clock_hz / LIMIT_CYCLES)
         batch = self._bus.batch()
         batch.write("CAL.LIMIT", CYCLES=steps)
         batch.write("CAL.CTRL", STAMP=1)
@@ -139,7 +139,7 @@ class Trimmed(Engines):
         begin = self._read_nvm(head)
         if begin[:8] != MAGIC:
             return None
-        words = min(-(-HEADER.unpack_from(begin)[3] // 4), self.capabilities.nvm_words)
+        words = min(max(head, -(-HEADER.unpack_from(begin)[3] // 4)), self.capabilities.nvm_words)
         return Calibration.decode(self._read_nvm(words))
 
     def _read_nvm(self, words: int) -> bytes:

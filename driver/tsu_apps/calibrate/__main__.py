@@ -21,7 +21,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tsu calibrate",
         description="Find the trims that a chip needs, and the errors that codes can make up for, through its pins.",
-        epilog="example: tsu calibrate emu:digits-typical --output chip.tsucal; tsu_driver.open(url, calibration=FILE) uses it",
+        epilog="example: tsu calibrate emu:digits-typical --output FILE; tsu_driver.open(url, calibration=FILE) applies it",
     )
     parser.add_argument("url", nargs="?", help="the chip, as tsu_driver.open takes it: ipc://path, tcp://host:port or emu:NAME")
     parser.add_argument("--only", default="", metavar="A,B", help="procedures, by name, and what they need; all without it")
@@ -90,14 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--effort {given.effort:g}; .05 to 10 expected")
     try:
         calibrator = _calibrate(given)
+        if given.json:
+            given.json.write_text(json.dumps(_report(calibrator), indent=1), encoding="utf-8")
     except CalibrationFailed as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 1
     except (TsuError, ValueError, OSError) as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 2
-    if given.json:
-        given.json.write_text(json.dumps(_report(calibrator), indent=1), encoding="utf-8")
     beyond = [name for name, result in calibrator.results.items() if result.left > calibrator.procedures[name].limit]
     for name in beyond:
         print(f"{name}: more is left than its limit", file=sys.stderr)

@@ -46,6 +46,8 @@ def effective_temperature(spins: NDArray[np.int8], J: Floats, h: Floats) -> Effe
         beta += change
         if abs(change) < 1e-10 * beta:
             break
+    else:
+        raise ValueError("the samples do not follow their fields: they do not bound the temperature")
     scores = (aligned - fields * np.tanh(beta * fields)).sum(axis=(0, 2))
     planes = len(scores)
     spread = float(np.sqrt(planes / (planes - 1) * np.sum((scores - scores.mean()) ** 2)))

@@ -115,7 +115,7 @@ class Calibrator:
         if procedure.check_state(age, drift) and not newer:
             self._tell(Event(name, "fresh", None, self._now))
             return
-        verdict = procedure.check_data(self.work) if age is not None else Verdict.OUT
+        verdict = procedure.check_data(self.work)
         self._tell(Event(name, "checked", verdict, self._now))
         if verdict is Verdict.IN:
             self._seen_at[name] = self.work.chip.time_cycles

@@ -104,7 +104,7 @@ def _stuck_bits(work: Work, bank: str, converters: NDArray[np.bool_]) -> tuple[N
     works.
 
     A one walks from the middle code, whose output is near 0, so that the droop of stored levels hardly matters; the greatest bit
-    is set there and goes off. A bit that is stuck at one shows in the output of the middle code.
+    is set there and goes off. What they are stuck at is what comes nearest to the output of the middle code.
     """
     chip, cap = work.chip, work.chip.capabilities
     coupling = bank == "coupling"
@@ -125,12 +125,12 @@ def _stuck_bits(work: Work, bank: str, converters: NDArray[np.bool_]) -> tuple[N
                 suspects = suspects[abs(moved) < STEP * lsb * 2**bit]
         stuck[suspects] |= 1 << bit
         work.step(0.4 / bits)
-    greatest = 1 << bits - 1
-    weights = np.where(stuck > 0, lsb * (stuck & -stuck), np.inf)
-    lower = np.where(middle > 0.5 * weights, stuck & (greatest - 1), 0)
-    upper = np.where(middle > -0.5 * lsb * greatest, stuck & greatest, 0)
     chip.program_couplings(LOOSE, corrected=False)
-    return stuck, np.asarray(lower | upper, np.int64)
+    at, codes, half = np.zeros(count, np.int64), np.arange(1 << bits), 1 << bits - 1
+    for e in np.flatnonzero(stuck).tolist():
+        legal = codes[(codes ^ half) & ~stuck[e] == 0]
+        at[e] = legal[abs((legal - half) * lsb - middle[e]).argmin()] & stuck[e]
+    return stuck, at
 
 
 def _outputs(work: Work, bank: str, code: int, adc: int, elements: NDArray[np.int64]) -> Floats:

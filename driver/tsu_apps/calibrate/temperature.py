@@ -48,7 +48,7 @@ class Temperature(Procedure):
         chip.set_temperature(1.0)
         chip.apply_calibration(work.calibration)
         values, errors = np.array(felt).T
-        at_one = values[nominal.index(1.0)]
+        at_one = values[int(np.argmin(np.abs(np.array(nominal) - 1.0)))]
         return np.array(nominal), values / at_one, errors
 
     @staticmethod

@@ -24,9 +24,9 @@ class Scaled:
     schedule: Schedule
     scale: float
 
-    def steps(self, lsb: float, code_max: int) -> list[tuple[int, int]]:
+    def steps(self, lsb: float, code_max: int, offset: float = 0.0) -> list[tuple[int, int]]:
         """As `Schedule.steps`; a temperature that is out of range is named in the schedule's own unit."""
-        return self.schedule.steps(lsb / self.scale, code_max)
+        return self.schedule.steps(lsb / self.scale, code_max, offset / self.scale)
 
 
 def span(schedule: Schedule) -> tuple[float, float]:
