@@ -84,7 +84,7 @@ class Table:
 def temperature_codes(temperatures: NDArray[np.float64], lsb: float, code_max: int, offset: float = 0.0) -> NDArray[np.int64]:
     """(n,) codes nearest to temperatures; HostError names the first that is out of range, and the range."""
     codes = np.rint((temperatures - offset) / lsb)
-    good = (codes >= 1) & (codes <= code_max)
+    good = (codes >= 1) & (codes <= code_max) & (temperatures > 0)
     if not good.all():
         bad = temperatures[int(np.argmin(good))]
         reach = f"{lsb + offset:g} .. {code_max * lsb + offset:g} in steps of {lsb:g}"

@@ -104,7 +104,8 @@ def _stuck_bits(work: Work, bank: str, converters: NDArray[np.bool_]) -> tuple[N
     works.
 
     A one walks from the middle code, whose output is near 0, so that the droop of stored levels hardly matters; the greatest bit
-    is set there and goes off. What they are stuck at is what comes nearest to the output of the middle code.
+    is set there and goes off. What they are stuck at is what comes nearest to the output of the middle code: of a bit no greater
+    than the DAC's offset nobody can tell, and the coupler's offset, as it is then measured, makes up for it.
     """
     chip, cap = work.chip, work.chip.capabilities
     coupling = bank == "coupling"
