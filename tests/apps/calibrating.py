@@ -19,9 +19,9 @@ from tsu_emu.config import ChipConfig
 Floats = NDArray[np.float64]
 ERRORS: dict[str, Any] = {
     "cell": {"kind": "pbit", "offset_sigma_kt": 0.2, "slope_sigma": 0.1},
-    "coupling": {"gain_sigma": 0.05, "dac": {"full_scale": 2.0, "offset_sigma_lsb": 2.0}},
+    "coupling": {"gain_sigma": 0.05, "dac": {"full_scale": 2.0, "offset_sigma_lsb": 0.5}},
     "bias": {"dac": {"full_scale": 4.0}},
-    "temperature": {"dac": {"full_scale": 4.0, "gain_sigma": 0.03, "offset_sigma_lsb": 2.0}},
+    "temperature": {"dac": {"full_scale": 4.0, "gain_sigma": 0.03, "offset_sigma_lsb": 5.0}},
     "trim": {"bits": 9, "offset_full_scale_kt": 0.8, "slope_full_scale": 0.5},
     "nvm": {"words": 512},
     "adc": {"count": 2, "bits": 10, "buffer": 8192, "offset_sigma_lsb": 2.0, "gain_sigma": 0.005, "noise_lsb": 0.4},

@@ -1,4 +1,4 @@
-"""Fields by pseudo-likelihood against fields that are known, shrinkage, effective temperatures, gauges: numbers without a chip."""
+"""Fields by pseudo-likelihood against fields that are known, shrinkage, effective temperatures, gauges: without a chip."""
 
 from __future__ import annotations
 
@@ -58,6 +58,22 @@ def test_a_shared_design_gives_what_own_ones_give() -> None:
     for a, b in zip(together, apart, strict=True):
         b[1:, 1:] = b[1:, :0:-1]
         assert b == pytest.approx(a, abs=0.1 * together[1].max())
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_start_that_is_far_off_does_no_harm(shared: bool) -> None:
+    """A source is stuck up, so that its coupling is 0 and the bias .5 more, and all others are half as strong as was thought: the
+    same chi-square as from a good start."""
+    ups, spins, sources, truth = simulated(shared, 6)
+    rng = np.random.default_rng(7)
+    truth[:, 1:] *= 0.5
+    truth[:, 0] += 0.5
+    truth[:, 1] = 0.0
+    fields = truth[:, :1] + np.einsum("pcd,cd->cp", spins[:, sources].astype(float), truth[:, 1:])
+    ups = rng.binomial(LOOKS, 1 / (1 + np.exp(-2 * fields))).astype(float)
+    start = np.concatenate([np.zeros((CELLS, 1)), np.full((CELLS, D), 0.9)], axis=1)
+    found, errors = fit_fields(ups, LOOKS, spins, sources, start, 1.0)
+    assert abs(np.mean(((found - truth) / errors) ** 2) - 1) < 5 * np.sqrt(2 / found.size) + 0.05
 
 
 def test_what_data_does_not_tell_stays_at_the_start() -> None:

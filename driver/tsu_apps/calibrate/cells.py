@@ -126,7 +126,9 @@ class Slopes(Procedure):
                 work.loosen(level * row)
                 means[k, r] = work.means(looks, share / runs)
         whole = slope_estimate(means.mean(axis=2), signs, levels)[0]
-        halves = np.stack([slope_estimate(means[:, :, part].mean(axis=2), signs, levels)[0] for part in _groups(means.shape[2])])
+        halves = np.stack(
+            [slope_estimate(means[:, :, part].mean(axis=2), signs, levels)[0] for part in plane_groups(means.shape[2])]
+        )
         return whole, halves.std(axis=0, ddof=1) / np.sqrt(len(halves))
 
     def look(self, work: Work) -> tuple[Floats, Floats]:
@@ -156,6 +158,6 @@ class Slopes(Procedure):
         return Result(slopes - 1.0, errors, before, ok, self.unit, changes, *spent)
 
 
-def _groups(planes: int) -> list[NDArray[np.int64]]:
+def plane_groups(planes: int) -> list[NDArray[np.int64]]:
     """Up to 16 groups of planes."""
     return np.array_split(np.arange(planes), min(16, planes))

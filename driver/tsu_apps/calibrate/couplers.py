@@ -38,7 +38,7 @@ class Couplers(Procedure):
         """Errors of gains that are left after the calibration in force."""
         gain, _, errors = self._measure(work, QUICK, seed=work.chip.time_cycles, share=1.0)
         known = work.calibration.coupler_gain
-        ok = heard_by_good(work)
+        ok = heard_by_good(work) & np.isfinite(errors)
         return (gain - known)[ok], errors[ok]
 
     def calibrate(self, work: Work) -> Result:
@@ -63,19 +63,26 @@ class Couplers(Procedure):
         return float(lsb * np.clip(np.rint(FIELD / np.sqrt(max(heard.max(), 1)) / lsb), 2, half))
 
     def _measure(self, work: Work, wanted: int, seed: int, share: float) -> tuple[Floats, Floats, Floats]:
-        """(gains, offsets in kT, errors of gains), (couplers,) each; of cells that do not work gain 0."""
+        """(gains, offsets in kT, errors of gains), (couplers,) each.
+
+        Couplers of cells that do not work are set to 0, as nobody knows what their sources give; they have gain 0 and an
+        infinite error, and so has a coupler whose bits are stuck so that it has but one of the two settings.
+        """
         work.quiet()
         level, couplers = self._level(work), work.chip.capabilities.couplers
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], couplers)
+        signs = np.where(heard_by_good(work), np.random.default_rng(seed).choice([-1.0, 1.0], couplers), 0.0)
         found = [self._fields(work, wanted, k * signs * level, seed + i, share / 2) for i, k in enumerate((1.0, -1.0))]
-        (plus, error_plus), (minus, error_minus) = found
-        gain, offset = 0.5 * (plus - minus) * signs / level, 0.5 * (plus + minus)
-        return gain, offset, 0.5 * np.hypot(error_plus, error_minus) / level
+        (up, plus, error_plus), (down, minus, error_minus) = found
+        apart = up - down
+        gain = np.divide(plus - minus, apart, out=np.zeros(couplers), where=apart != 0)
+        errors = np.divide(np.hypot(error_plus, error_minus), abs(apart), out=np.full(couplers, np.inf), where=apart != 0)
+        return gain, 0.5 * (plus + minus - gain * (up + down)), errors
 
-    def _fields(self, work: Work, wanted: int, J: Floats, seed: int, share: float) -> tuple[Floats, Floats]:
-        """(couplings as they are heard, errors), (couplers,) kT, of couplers set to J."""
+    def _fields(self, work: Work, wanted: int, J: Floats, seed: int, share: float) -> tuple[Floats, Floats, Floats]:
+        """(what couplers are set to, as near to J as stuck bits allow; as they are heard; errors), (couplers,) kT."""
         chip, rng = work.chip, np.random.default_rng(seed)
-        chip.program_couplings(matrix(chip, J), corrected=False)
+        codes = chip.program_couplings(matrix(chip, J), corrected=False).coupling_codes
+        J = codes.astype(np.float64) * (chip.capabilities.coupling_lsb * LSB_SCALE)
         colour = colouring(chip.topology)
         heard, errors = np.zeros(len(J)), np.full(len(J), np.inf)
         colours, most = int(colour.max()) + 1, int(np.diff(chip.topology.row.astype(np.int64)).max())
@@ -89,7 +96,7 @@ class Couplers(Procedure):
                 start = np.concatenate([np.zeros((len(members), 1)), J[at]], axis=1)
                 fitted, spread = fit_fields(ups[:, members].T, looks, spins, sources, start, 1.0)
                 heard[at], errors[at] = fitted[:, 1:], spread[:, 1:]
-        return heard, errors
+        return J, heard, errors
 
 
 def matrix(chip: Chip, J: Floats) -> object:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-STEPS, NEAR = 20, 0.03
+STEPS, NEAR = 40, 0.03
 """Steps at most, and the step, in standard errors, that is the last."""
+SHORTER = 0.5
+"""Share of the step before, of which a step must be less to go on with the same curvature."""
 AT_ONCE = 4_000_000
 """Numbers that are held at once."""
 
@@ -82,16 +84,28 @@ class _Shared:
 
 
 def _climb(fit: _Own | _Shared, ups: Floats, start: Floats, ridge: float) -> tuple[Floats, Floats]:
-    """Greatest likelihood, and the errors by the curvature at the start, where it is kept: near a start that is right to some
-    percent these steps converge as fast as Newton's and cost 1 / d of them."""
-    w, looks = start.copy(), fit.looks
-    weight = looks * (1.0 - np.tanh(fit.fields(w)) ** 2)
-    inverse = np.linalg.inv(fit.curvature(weight) + ridge * np.eye(w.shape[1]))
-    errors = np.sqrt(np.diagonal(inverse, axis1=1, axis2=2))
+    """Greatest likelihood by Newton's steps, and the errors by the last curvature. It is kept as long as steps become shorter:
+    near a start that is right to some percent it is that of the start, and a step costs 1 / d of a whole one."""
+    w, looks, longest = start.copy(), fit.looks, np.inf
+    inverse = _inverse(fit, w, ridge)
     for _ in range(STEPS):
         gradient = fit.gradient(2.0 * ups - looks - looks * np.tanh(fit.fields(w))) - ridge * (w - start)
         step = np.matmul(inverse, gradient[..., None])[..., 0]
+        before, longest = longest, float((abs(step) / _errors(inverse)).max())
+        if longest > max(SHORTER * before, NEAR):
+            inverse, longest = _inverse(fit, w, ridge), np.inf
+            continue
         w += np.clip(step, -0.5, 0.5)
-        if (abs(step) < NEAR * errors).all():
+        if longest < NEAR:
             break
-    return w, errors
+    return w, _errors(inverse)
+
+
+def _inverse(fit: _Own | _Shared, w: Floats, ridge: float) -> Floats:
+    """Covariances (cells, 1 + d, 1 + d) of estimates w."""
+    weight = fit.looks * (1.0 - np.tanh(fit.fields(w)) ** 2)
+    return np.asarray(np.linalg.inv(fit.curvature(weight) + ridge * np.eye(w.shape[1])))
+
+
+def _errors(inverse: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.diagonal(inverse, axis1=1, axis2=2)))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tsu_apps.calibrate.cells import plane_groups
 from tsu_apps.calibrate.procedure import Procedure, Result
-from tsu_apps.calibrate.work import Floats, Work, field_of, over_planes
+from tsu_apps.calibrate.work import Floats, Work
+from tsu_apps.characterise.cells import slope_estimate, slope_signs
 from tsu_contract.capabilities import LSB_SCALE
 from tsu_driver.errors import HostError
 
@@ -14,7 +17,25 @@ SETTINGS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 BIAS = 0.6
 """Field over T at which slopes are measured."""
 SAMPLES = 60_000
-"""Samples of each cell at a setting and sign of the bias."""
+"""Samples of each cell at a setting, in either sign of its bias."""
+
+
+def mean_slope(work: Work, bias: float, field: float, share: float) -> tuple[float, float]:
+    """(mean over cells that work of what they feel of a bias, 1 for `field`; its standard error). Signs are balanced between
+    coupled cells, so that what couplers of code 0 let through, whose share goes as 1 / T, cancels."""
+    signs, good = slope_signs(work.chip), work.calibration.good
+    looks = max(2, work.samples(2 * SAMPLES) // len(signs))
+    means = []
+    for row in signs:
+        work.loosen(bias * row)
+        means.append(work.means(looks, share / len(signs)))
+    seen = np.stack(means)[None]
+
+    def slope(planes: NDArray[np.int64]) -> float:
+        return float(slope_estimate(seen[:, :, planes].mean(axis=2), signs, (field,))[0][good].mean())
+
+    groups = plane_groups(seen.shape[2])
+    return slope(np.arange(seen.shape[2])), float(np.std([slope(g) for g in groups], ddof=1) / np.sqrt(len(groups)))
 
 
 class Temperature(Procedure):
@@ -29,7 +50,7 @@ class Temperature(Procedure):
 
     def _settings(self, work: Work) -> tuple[Floats, Floats, Floats]:
         """(nominal T, relative T as the cells feel it with 1 at nominal 1, its standard error)."""
-        chip, good = work.chip, work.calibration.good
+        chip = work.chip
         plain = work.calibration.but(temperature=(1.0, 0.0))
         chip.apply_calibration(plain)
         felt = []
@@ -37,14 +58,8 @@ class Temperature(Procedure):
         for t in nominal:
             chip.set_temperature(t)
             bias = float(chip.quantise_biases(BIAS * t).codes) * chip.capabilities.bias_lsb * LSB_SCALE
-            seen = np.zeros((len(chip.enabled_planes), int(good.sum())))
-            for sign in (1.0, -1.0):
-                work.loosen(np.full(chip.capabilities.cells, sign * bias))
-                means = work.means(work.samples(SAMPLES), 1.0 / (2 * len(nominal)))
-                seen += 0.5 * sign * field_of(means[:, good])
-            each, _ = over_planes(seen.mean(axis=1, keepdims=True))
-            spread = seen.mean(axis=1).std(ddof=1) / np.sqrt(len(seen))
-            felt.append((bias / each[0], spread / each[0]))
+            slope, error = mean_slope(work, bias, bias / t, 1.0 / len(nominal))
+            felt.append((t / slope, error / slope))
         chip.set_temperature(1.0)
         chip.apply_calibration(work.calibration)
         values, errors = np.array(felt).T
