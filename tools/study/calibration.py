@@ -243,7 +243,7 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
         left.errorbar(range(len(STAGES)), mean, yerr=error, color=COLOURS[0], marker="o", capsize=3)
     left.set_xticks(range(len(STAGES)), STAGES)
     left.set_yscale("log")
-    label(left, "trimmed so far", "distance from the law asked for")
+    label(left, "six cells", "trimmed so far", "distance from the law asked for")
     places = np.arange(len(LEFT))
     for k, chip in enumerate(data["chip"].to_numpy()):
         for name, mark in (("before", "o"), ("left", "s")):
@@ -255,8 +255,9 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
     right.axhline(1.0, color="#888888", linewidth=0.8)
     right.set_xticks(places, LEFT)
     right.set_yscale("log")
-    right.legend(frameon=False, fontsize=8)
-    label(right, "", "rms over its limit")
+    right.set_ylim(top=300)
+    right.legend(frameon=False, fontsize=8, loc="upper center", ncols=2)
+    label(right, "errors", "", "rms over its limit")
     return {"stages": figure}
 
 

@@ -103,7 +103,7 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
     axis.axhline(0.95, color="#888888", linewidth=0.8)
     axis.set_xticks([])
     axis.set_ylim(0.8, 1.06)
-    label(axis, "kind of fault", "share found")
+    label(axis, "faults found by the self-test", "kind of fault", "share found")
     return {"found": figure}
 
 
