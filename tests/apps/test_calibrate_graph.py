@@ -35,11 +35,11 @@ class Made(Procedure):
         self.looked += 1
         return np.array([self.state, -self.state]), np.zeros(2)
 
-    def calibrate(self, work: Work) -> Result:
+    def find(self, work: Work) -> Result:
         self.done += 1
         work.chip.delay(1000)
         before, self.state = self.state, 0.01 if self.mends else self.state
-        return Result(np.full(2, self.state), np.zeros(2), np.full(2, before), np.ones(2, bool), "kT", cycles=1000)
+        return Result(np.full(2, self.state), np.zeros(2), np.full(2, before), np.ones(2, bool), "kT")
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_apps.calibrate.procedure import Procedure, Result
-from tsu_apps.calibrate.work import Floats, Work, field_of, over_planes
+from tsu_apps.calibrate.work import Floats, Work, field_of
 from tsu_apps.characterise.cells import LEAST_SLOPE, slope_estimate, slope_levels, slope_signs
+from tsu_apps.characterise.readings import over_planes
 from tsu_contract.capabilities import LSB_SCALE
 from tsu_driver import Chip
 
@@ -82,9 +83,8 @@ class Offsets(Procedure):
         good = work.calibration.good
         return offsets[good], errors[good]
 
-    def calibrate(self, work: Work) -> Result:
+    def find(self, work: Work) -> Result:
         chip, lsb = work.chip, work.chip.capabilities.trim_offset_lsb * LSB_SCALE
-        start = chip.time_cycles, chip.energy().total_j
         work.quiet()
         work.loosen()
         codes, visited = work.calibration.offset_trims.astype(np.int64), Visited()
@@ -100,8 +100,7 @@ class Offsets(Procedure):
         left, errors = self._offsets(work, SERVO[-1], SERVO[-1] / (sum(SERVO) + SERVO[-1]))
         ok = work.calibration.good & (abs(left) < 5 * self.limit + 5 * errors)
         changes = {"offset_trims": codes.astype(np.int16)}
-        spent = chip.time_cycles - start[0], chip.energy().total_j - start[1]
-        return Result(left, errors, before, ok, self.unit, changes, *spent)
+        return Result(left, errors, before, ok, self.unit, changes)
 
 
 class Slopes(Procedure):
@@ -137,9 +136,8 @@ class Slopes(Procedure):
         good = work.calibration.good
         return slopes[good] - 1.0, errors[good]
 
-    def calibrate(self, work: Work) -> Result:
+    def find(self, work: Work) -> Result:
         chip, lsb = work.chip, work.chip.capabilities.trim_slope_lsb * LSB_SCALE
-        start = chip.time_cycles, chip.energy().total_j
         work.quiet()
         codes, before, total = work.calibration.slope_trims.astype(np.int64), np.empty(0), sum(SLOPES) + SLOPES[-1]
         for wanted in SLOPES:
@@ -154,8 +152,7 @@ class Slopes(Procedure):
         slopes, errors = self._slopes(work, SLOPES[-1], SLOPES[-1] / total)
         ok = work.calibration.good & (abs(slopes - 1.0) < 5 * self.limit + 5 * errors)
         changes = {"slope_trims": codes.astype(np.int16)}
-        spent = chip.time_cycles - start[0], chip.energy().total_j - start[1]
-        return Result(slopes - 1.0, errors, before, ok, self.unit, changes, *spent)
+        return Result(slopes - 1.0, errors, before, ok, self.unit, changes)
 
 
 def plane_groups(planes: int) -> list[NDArray[np.int64]]:

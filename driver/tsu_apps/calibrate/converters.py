@@ -44,9 +44,8 @@ class Adc(Procedure):
         alive = abs(left[1] - left[0]) < ALIVE * 2.0 ** (work.chip.capabilities.adc_bits - 1)
         return left[:, alive].ravel(), errors[:, alive].ravel()
 
-    def calibrate(self, work: Work) -> Result:
+    def find(self, work: Work) -> Result:
         chip, cap = work.chip, work.chip.capabilities
-        start = chip.time_cycles, chip.energy().total_j
         trims, before = work.calibration.adc_trims.astype(np.int64), np.empty(0)
         span = REFERENCES[1] - REFERENCES[0]
         chip.set_adc_trims(trims[:, 0], trims[:, 1])
@@ -61,6 +60,5 @@ class Adc(Procedure):
             chip.set_adc_trims(trims[:, 0], trims[:, 1])
         left, errors = self._left(work, CONVERSIONS)
         ok = (abs(left) < 5 * self.limit + 5 * errors).ravel()
-        spent = chip.time_cycles - start[0], chip.energy().total_j - start[1]
         changes = {"adc_trims": trims.astype(np.int16)}
-        return Result(left.ravel(), errors.ravel(), before.ravel(), ok, self.unit, changes, *spent)
+        return Result(left.ravel(), errors.ravel(), before.ravel(), ok, self.unit, changes)

@@ -41,8 +41,7 @@ class Couplers(Procedure):
         ok = heard_by_good(work) & np.isfinite(errors)
         return (gain - known)[ok], errors[ok]
 
-    def calibrate(self, work: Work) -> Result:
-        start = work.chip.time_cycles, work.chip.energy().total_j
+    def find(self, work: Work) -> Result:
         gain, offset, errors = self._measure(work, SAMPLES, seed=1, share=1.0)
         good = heard_by_good(work)
         ok = good & (gain > PLAUSIBLE[0]) & (gain < PLAUSIBLE[1])
@@ -53,8 +52,7 @@ class Couplers(Procedure):
         best_offset[ok], _ = shrunk(offset[ok], errors[ok] * level)
         changes = {"coupler_gain": best_gain.astype(np.float32), "coupler_offset": best_offset.astype(np.float32)}
         before = gain - work.calibration.coupler_gain
-        spent = work.chip.time_cycles - start[0], work.chip.energy().total_j - start[1]
-        return Result(left, np.zeros(len(gain)), before, ok, self.unit, changes, *spent)
+        return Result(left, np.zeros(len(gain)), before, ok, self.unit, changes)
 
     def _level(self, work: Work) -> float:
         """The coupling that couplers are set to, kT: on the grid of the DACs, at least two steps."""

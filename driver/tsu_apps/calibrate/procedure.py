@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -97,8 +97,17 @@ class Procedure(ABC):
         """(values, errors) of what is left in each element, by a quick measurement."""
 
     @abstractmethod
+    def find(self, work: Work) -> Result:
+        """Find what the elements need; trims are set on the way. What it costs is left to `calibrate`."""
+
     def calibrate(self, work: Work) -> Result:
-        """Find what the elements need; trims are set on the way."""
+        """`find`, with the chip time and the energy that it took."""
+        chip = work.chip
+        energy_j = chip.energy().total_j
+        begun = chip.time_cycles
+        result = self.find(work)
+        cycles = chip.time_cycles - begun
+        return replace(result, cycles=cycles, energy_j=chip.energy().total_j - energy_j)
 
     def apply(self, work: Work, result: Result) -> None:
         """The calibration and the chip take the result."""

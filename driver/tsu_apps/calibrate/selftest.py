@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_apps.calibrate.work import LOOSE, Floats, Work
+from tsu_apps.calibrate.converters import ALIVE
+from tsu_apps.calibrate.work import Floats, Work
 from tsu_apps.characterise.cells import DRIVE, fault_of
-from tsu_apps.characterise.problems import biases
+from tsu_apps.characterise.problems import LOOSE, biases
 from tsu_apps.characterise.readings import pause
 from tsu_contract.capabilities import LSB_SCALE
 
@@ -21,8 +22,6 @@ RETESTS = 3
 """Times that a suspect is looked at again, levels having been written anew meanwhile; it is stuck if it never moves."""
 STEP = 0.5
 """Share of a bit's weight by which its step must move the output."""
-ALIVE = 0.5
-"""Share of the distance of the references that a converter which works sees at least."""
 CELL_FAULTS = ("works", "stuck down", "stuck up", "deaf")
 
 

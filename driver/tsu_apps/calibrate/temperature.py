@@ -80,14 +80,11 @@ class Temperature(Procedure):
         gain, offset = work.calibration.temperature
         return felt / (gain * nominal + offset) - 1.0, errors
 
-    def calibrate(self, work: Work) -> Result:
-        chip = work.chip
-        start = chip.time_cycles, chip.energy().total_j
+    def find(self, work: Work) -> Result:
         work.quiet()
         nominal, felt, errors = self._settings(work)
         slope = np.polyfit(nominal - 1.0, felt - 1.0, 1, w=1.0 / (felt * errors))[0]
         gain, offset = float(slope), 1.0 - float(slope)
         left = felt / (gain * nominal + offset) - 1.0
-        spent = chip.time_cycles - start[0], chip.energy().total_j - start[1]
         changes = {"temperature": (gain, offset)}
-        return Result(left, errors, felt / nominal - 1.0, np.ones(len(left), np.bool_), self.unit, changes, *spent)
+        return Result(left, errors, felt / nominal - 1.0, np.ones(len(left), np.bool_), self.unit, changes)

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_apps.characterise.problems import LOOSE
 from tsu_driver import Calibration, Chip
 
 Floats = NDArray[np.float64]
-LOOSE = np.empty((0, 2), np.int64), np.empty(0)
-"""No couplings."""
 SAMPLES_AT_ONCE = 512
 SETTLE_SWEEPS = 20
 """Sweeps after which clocked cells have forgotten what was before; asynchronous ones take three ticks between samples as well."""
@@ -70,11 +69,6 @@ class Work:
             done += n
             self.step(share * n / looks)
         return total / looks
-
-
-def over_planes(means: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard error over axis 0: planes live by themselves, so that correlation in time is in the error."""
-    return means.mean(axis=0), means.std(axis=0, ddof=1) / np.sqrt(len(means))
 
 
 def field_of(means: Floats) -> Floats:
