@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_emu.config import Dac
-from tsu_emu.jit import inner, kernel
+from tsu_emu.jit import inner, kernel, unfolded
 from tsu_emu.noise.normal import normals
 
 
@@ -83,7 +83,33 @@ def at(array, index):  # type: ignore[no-untyped-def]
     return array[index if array.size > 1 else 0]
 
 
+@kernel
+def scaled(out, factor, first):  # type: ignore[no-untyped-def]
+    """out[k] *= factor of element first + k; factor : (1,) or an array of all elements."""
+    if factor.size == 1:
+        one = factor[0]
+        for k in range(out.size):
+            out[k] = one * out[k]
+        return
+    part = factor[first : first + out.size]
+    for k in range(out.size):
+        out[k] = part[k] * out[k]
+
+
 @inner
+def raised(out, by, first):  # type: ignore[no-untyped-def]
+    """out[k] += by of element first + k; by : (1,) or an array of all elements."""
+    if by.size == 1:
+        one = by[0]
+        for k in range(out.size):
+            out[k] = one + out[k]
+        return
+    part = by[first : first + out.size]
+    for k in range(out.size):
+        out[k] = part[k] + out[k]
+
+
+@unfolded
 def element_sum(bank, index, code):  # type: ignore[no-untyped-def]
     """Sum of the elements that a code switches on, less `zero`."""
     n = np.int64(code) + bank.middle
@@ -99,7 +125,7 @@ def element_sum(bank, index, code):  # type: ignore[no-untyped-def]
     return total - bank.zero
 
 
-@kernel
+@unfolded
 def output(bank, index, code):  # type: ignore[no-untyped-def]
     """Output of converter `index` for a code, float64."""
     return at(bank.offset, index) + at(bank.gain, index) * element_sum(bank, index, code)
@@ -113,19 +139,19 @@ def output_bound(bank, index, full_scale):  # type: ignore[no-untyped-def]
 
 SPAN = 64
 """Converters evaluated side by side."""
+FEW = 32
+"""Changed codes are placed one by one if these are less than one of so many."""
 
 
 @kernel
 def outputs(bank, codes, first, out):  # type: ignore[no-untyped-def]
     """`out[k]` = output of converter first + k for codes[k]; as `output`, many at once."""
     if bank.level.size > 0:
-        table = bank.level
-        if bank.offset.size == 1 and bank.gain.size == 1:
-            for k in range(codes.size):
-                out[k] = bank.offset[0] + bank.gain[0] * table[np.uint64(codes[k] + bank.middle)]
-            return
+        table, middle = bank.level, np.int64(bank.middle)
         for k in range(codes.size):
-            out[k] = at(bank.offset, first + k) + at(bank.gain, first + k) * table[codes[k] + bank.middle]
+            out[k] = table[np.uint64(codes[k] + middle)]
+        scaled(out, bank.gain, first)
+        raised(out, bank.offset, first)
         return
     binary = bank.bits - bank.thermometer_bits
     unsigned = np.empty(SPAN, np.int32)
@@ -140,26 +166,32 @@ def outputs(bank, codes, first, out):  # type: ignore[no-untyped-def]
             for k in range(width):
                 on = (unsigned[k] >> m) & 1 if m < binary else np.int32((unsigned[k] >> binary) > m - binary)
                 total[k] = total[k] + np.float64(column[k]) if on else total[k]
+        part = out[base : base + width]
         for k in range(width):
-            index = first + base + k
-            out[base + k] = at(bank.offset, index) + at(bank.gain, index) * (total[k] - bank.zero)
+            part[k] = total[k] - bank.zero
+    scaled(out, bank.gain, first)
+    raised(out, bank.offset, first)
 
 
 @inner
-def changes(codes, before, first, stop):  # type: ignore[no-untyped-def]
-    """How many of elements first .. stop - 1 are others."""
+def changes(codes, before):  # type: ignore[no-untyped-def]
+    """How many codes are others."""
     count = np.int64(0)
-    for k in range(first, stop):
+    for k in range(codes.size):
         count += np.int64(codes[k] != before[k])
     return count
 
 
 @kernel
 def outputs_changed(bank, codes, before, first, out):  # type: ignore[no-untyped-def]
-    """As `outputs`, where `out` holds the outputs for the codes `before`: those of other codes alone are computed."""
+    """As `outputs`, where `out` holds the outputs for the codes `before`: if they are few, those of other codes alone are
+    computed."""
+    if FEW * changes(codes, before) > codes.size:
+        outputs(bank, codes, first, out)
+        return
     for base in range(0, codes.size, SPAN):
         stop = min(base + SPAN, codes.size)
-        if changes(codes, before, base, stop) > 0:
+        if changes(codes[base:stop], before[base:stop]) > 0:
             for k in range(base, stop):
                 if codes[k] != before[k]:
                     out[k] = output(bank, first + k, codes[k])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_emu.analog.dac import SPAN, DacBank, at, changes, make_bank, output, output_bound, outputs
+from tsu_emu.analog.dac import DacBank, at, changes, make_bank, output, output_bound, outputs, scaled
 from tsu_emu.analog.network import gains, opposites
 from tsu_emu.analog.process import deviates, midway
 from tsu_emu.analog.tails import own_deviates
@@ -160,8 +160,7 @@ def place_couplings(die, row, codes, first, doubled, base):  # type: ignore[no-u
     """
     volts = np.empty(codes.size, np.float64)
     outputs(die.coupling, codes, first, volts)
-    for k in range(codes.size):
-        volts[k] = at(die.kappa, first + k) * volts[k]
+    scaled(volts, die.kappa, first)
     i, e, stop = np.searchsorted(row, first, side="right") - 1, first, first + codes.size
     while e < stop:
         end, alpha, total = min(row[i + 1], stop), at(die.alpha, i), np.int32(0)
@@ -177,18 +176,18 @@ def place_couplings(die, row, codes, first, doubled, base):  # type: ignore[no-u
 @kernel
 def place_changed(die, row, codes, before, first, doubled, base):  # type: ignore[no-untyped-def]
     """As `place_couplings`, where `doubled` and `base` hold what the codes `before` made: other codes alone are placed."""
-    for start in range(0, codes.size, SPAN):
-        stop = min(start + SPAN, codes.size)
-        if changes(codes, before, start, stop) == 0:
-            continue
-        for k in range(start, stop):
-            if codes[k] != before[k]:
-                e = first + k
-                i = np.searchsorted(row, e, side="right") - 1
-                heard = at(die.kappa, e) * output(die.coupling, e, codes[k])
-                a = np.int32(np.rint((at(die.alpha, i) * heard) * die.scale))
-                base[i] += (doubled[e] >> 1) - a
-                doubled[e] = a + a
+    i, e, stop = np.searchsorted(row, first, side="right") - 1, first, first + codes.size
+    while e < stop:
+        end = min(row[i + 1], stop)
+        new, old = codes[e - first : end - first], before[e - first : end - first]
+        if changes(new, old) > 0:
+            for k in range(end - e):
+                if new[k] != old[k]:
+                    heard = at(die.kappa, e + k) * output(die.coupling, e + k, new[k])
+                    a = np.int32(np.rint((at(die.alpha, i) * heard) * die.scale))
+                    base[i] += (doubled[e + k] >> 1) - a
+                    doubled[e + k] = a + a
+        i, e = i + 1, end
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsu_emu import state as S
-from tsu_emu.analog.dac import changes, outputs_changed
+from tsu_emu.analog.dac import FEW, changes, outputs_changed
 from tsu_emu.analog.die import place_biases, place_changed, place_couplings, silence, take_trims
 from tsu_emu.analog.pbit import place_soft
 from tsu_emu.analog.slow import SETTLED_AFTER, kick
@@ -18,8 +18,6 @@ WRITES, EVENT_SETTLED, FABRIC_STATUS, SETTLED, VERSION = S.WRITES, S.EVENT_SETTL
 SOFT, SOFT_ON = S.SOFT, S.SOFT_ON
 COUPLINGS, BIASES = 0, 1
 """Numbers of the banks."""
-FEW = 16
-"""Changed codes are placed one by one if these are less than one of so many."""
 
 
 @inner
@@ -43,7 +41,7 @@ def _placed(p):  # type: ignore[no-untyped-def]
 def _place(p, bank, before, first, stop):  # type: ignore[no-untyped-def]
     """Fields follow the codes of a bank at once; before : (stop - first,) int16, what converters got until now."""
     heard = p.lines[bank].heard[first:stop]
-    if bank == COUPLINGS and FEW * changes(heard, before, 0, heard.size) < heard.size:
+    if bank == COUPLINGS and FEW * changes(heard, before) < heard.size:
         place_changed(p.die, p.topology.row, heard, before, first, p.doubled, p.base)
     elif bank == COUPLINGS:
         place_couplings(p.die, p.topology.row, heard, first, p.doubled, p.base)

@@ -144,6 +144,13 @@ def _draw_random(out, noise, first, kind, tick, key, n):  # type: ignore[no-unty
 @inner
 def _living(live, freeze, first, n):  # type: ignore[no-untyped-def]
     """How many of n elements from `first`, a multiple of 32, on are not frozen; live : (BLOCK,) int64, 1 for each of them."""
+    frozen = U(0)
+    for base in range(0, n, 32):
+        frozen |= freeze[(first + base) >> 5]
+    if frozen == U(0):
+        for r in range(n):
+            live[r] = 1
+        return n
     count = 0
     for base in range(0, n, 32):
         word = np.int64(freeze[(first + base) >> 5])
@@ -186,7 +193,7 @@ def update_pairs(core, sums, means, net, state, widths, key, report):  # type: i
     c, (pair_i, pair_j, heard, told), (weights, freeze, codes) = core[0], net, state
     (rule, used), gain, tick = _rule(c, PAIR_TERM, PAIR_RATE), np.int64(c.registers[GAIN] >> U(15)), c.time[UPDATES]
     norm, noise = (np.int64(c.registers[NORM[0]]), np.int64(c.registers[NORM[1]])), _noise(c, widths, rule.shape[0] > 0)
-    f, scratch = np.zeros((FACTORS, BLOCK), np.int64), np.empty((4, BLOCK), np.int64)
+    f, scratch = np.empty((FACTORS, BLOCK), np.int64), np.empty((4, BLOCK), np.int64)
     live, w, code, total = scratch[0], scratch[1], scratch[2], scratch[3]
     f[0] = ONE
     for first in range(0, weights.size, BLOCK):
@@ -195,7 +202,7 @@ def update_pairs(core, sums, means, net, state, widths, key, report):  # type: i
         alive = _living(live, freeze, first, n)
         if alive == 0:
             continue
-        _load(w, code, weights[first:stop], codes, heard[first:stop], n)
+        _load(w, weights[first:stop], n)
         for role in range(ROLES):
             if used[1 + role]:
                 _averages(f[1 + role], sums[role, first:stop], norm[role], n)
@@ -205,6 +212,7 @@ def update_pairs(core, sums, means, net, state, widths, key, report):  # type: i
         if used[7]:
             _fractions(f[7], w, widths[0], n)
         if used[8]:
+            _load_at(code, codes, heard[first:stop], n)
             _fractions(f[8], code, widths[1], n)
         if used[9]:
             _draw_random(f[9], noise, first, PAIR, tick, key, n)
@@ -217,11 +225,15 @@ def update_pairs(core, sums, means, net, state, widths, key, report):  # type: i
 
 
 @inner
-def _load(w, code, weights, codes, place, n):  # type: ignore[no-untyped-def]
+def _load(out, values, n):  # type: ignore[no-untyped-def]
     for r in range(n):
-        w[r] = weights[r]
+        out[r] = values[r]
+
+
+@inner
+def _load_at(out, values, place, n):  # type: ignore[no-untyped-def]
     for r in range(n):
-        code[r] = codes[place[r]]
+        out[r] = values[place[r]]
 
 
 @inner
@@ -246,14 +258,15 @@ def update_biases(core, means, cells, state, widths, key, report):  # type: igno
     c, (weights, freeze, codes) = core[0], state
     (rule, used), gain, tick = _rule(c, BIAS_TERM, BIAS_RATE), np.int64(c.registers[GAIN] >> U(15)), c.time[UPDATES]
     norm, noise = (np.int64(c.registers[NORM[0]]), np.int64(c.registers[NORM[1]])), _noise(c, widths, rule.shape[0] > 0)
-    f, scratch = np.zeros((FACTORS, BLOCK), np.int64), np.empty((4, BLOCK), np.int64)
+    f, scratch = np.empty((FACTORS, BLOCK), np.int64), np.empty((4, BLOCK), np.int64)
     live, w, code, total = scratch[0], scratch[1], scratch[2], scratch[3]
     f[0] = ONE
     for first in range(0, weights.size, BLOCK):
         stop = min(first + BLOCK, weights.size)
         n = stop - first
         report[LEARNT] += _living(live, freeze, first, n)
-        _load(w, code, weights[first:stop], codes, cells[first:stop], n)
+        _load(w, weights[first:stop], n)
+        _load(code, codes[first:stop], n)
         for role in range(ROLES):
             _averages(f[1 + role], means[role, first:stop], norm[role], n)
         _fractions(f[3], w, widths[0], n)
