@@ -44,7 +44,8 @@ def effort(repeats: int) -> Any:
 
 def test_a_quick_run_has_every_row(tmp_path: Path) -> None:
     """Each chip's rate, a moment that proves its sampler, and its share of the roof; wire and tick need daemons."""
-    for name, expected in (("kernels", 2 + 3 + 3 * 7 + 2), ("wire", 2 + 8 + 8 + 3 + 4 + 2 * 7), ("tick", 2 + 5 + 4 * 9)):
+    expected = {"kernels": 2 + 3 + 3 * 7 + 2, "wire": 2 + 8 + 8 + 3 + 4 + 2 * 7, "tick": 2 + 5 + 4 * 9, "scale": 2 + 8}
+    for name, count in expected.items():
         out = tmp_path / f"{name}.json"
         done = subprocess.run(
             [sys.executable, str(FOLDER), name, "--quick", "--json", str(out)],
@@ -55,7 +56,7 @@ def test_a_quick_run_has_every_row(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         rows = json.loads(out.read_text())["rows"]
-        assert len(rows) == expected
+        assert len(rows) == count
         rates = [row for row in rows if row["unit"] in ("M/s", "G/s", "GB/s", "M op/s", "GiB/s", "us", "ticks/s")]
         assert all(row["value"] > 0 for row in rates)
         moments = [row["ok"] for row in rows if "<s I>" in row["name"]]

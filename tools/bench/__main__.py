@@ -4,6 +4,7 @@
     tools/run bench kernels [--json FILE]            spin updates per second of whole chips in process
     tools/run bench tick [--json FILE]               ticks of training on digits, the same in plain numpy, and a tick's parts
     tools/run bench tick --peers [--json FILE]       the same, and by THRML
+    tools/run bench scale [--json FILE]              what an update and a coupler cost on a million cells
     tools/run bench kernels --peers [--json FILE]    the same, and the samplers of others on the same couplings, in turn with ours
 
 Medians over alternating repetitions; spread is one standard deviation over them. docs/benchmarks.md says what each row means.
@@ -26,13 +27,14 @@ from peers.environment import prepare
 from rich.console import Console
 from rich.progress import Progress
 from running import SEED
+from scale import bench_scale
 from tick import bench_thrml, bench_tick, learning_chips
 from wire import bench_wire
 
 from tsu_apps.report import Row, format_rows, write_json
 
 REPEATS, QUICK_REPEATS = 7, 3
-BENCHES = {"wire": bench_wire, "kernels": bench_kernels, "tick": bench_tick}
+BENCHES = {"wire": bench_wire, "kernels": bench_kernels, "tick": bench_tick, "scale": bench_scale}
 
 
 def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
@@ -76,7 +78,7 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="kernels, tick: compare with others, which are installed apart")
     parser.add_argument("--quick", action="store_true", help="small sizes, and no goals of speed, for a look that it works")
     arguments = parser.parse_args()
-    if arguments.peers and arguments.name == "wire":
+    if arguments.peers and arguments.name not in ("kernels", "tick"):
         parser.error("--peers goes with kernels and tick")
     from tsu_emu.warmup import warm_up
 
