@@ -1,0 +1,75 @@
+"""The loader: what it places, and what it refuses."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from tsu_emu.cpu import ElfError, MemoryMap, load_elf
+
+MEMORY = MemoryMap()
+ROM, RAM = MEMORY.rom_base, MEMORY.ram_base
+Segment = tuple[int, bytes, int]
+
+
+def elf(segments: list[Segment], entry: int = ROM, **fields: int) -> bytes:
+    """A file of loadable segments (physical address, contents, length in memory); header fields by name."""
+    at = 52 + 32 * len(segments)
+    rows, body = b"", b""
+    for address, contents, length in segments:
+        rows += struct.pack("<8I", fields.get("segment", 1), at + len(body), address, address, len(contents), length, 5, 4)
+        body += contents
+    ident = b"\x7fELF" + bytes([fields.get("bits", 1), fields.get("order", 1), 1]) + bytes(9)
+    kind, machine, flags, size = (fields.get(k, v) for k, v in (("kind", 2), ("machine", 243), ("flags", 1), ("size", 32)))
+    return (
+        ident
+        + struct.pack("<HHIIIIIHHHHHH", kind, machine, 1, entry, 52, 0, flags, 52, size, len(segments), 0, 0, 0)
+        + rows
+        + body
+    )
+
+
+def loaded(data: bytes) -> tuple[int, np.ndarray, np.ndarray]:
+    rom, ram = np.full(4, 0xAAAAAAAA, np.uint32), np.full(4, 0xBBBBBBBB, np.uint32)
+    return load_elf(data, MEMORY, rom, ram), rom.view(np.uint8), ram.view(np.uint8)
+
+
+def test_segments_are_placed() -> None:
+    """At any byte; what is longer in memory than in the file is zero there, the rest stays."""
+    entry, rom, ram = loaded(elf([(ROM + 2, b"code", 4), (RAM + 5, b"d", 3), (RAM, b"", 0)], ROM + 2))
+    assert entry == ROM + 2
+    assert rom.tobytes() == b"\xaa\xaacode" + b"\xaa" * 10
+    assert ram.tobytes() == b"\xbb" * 5 + b"d\0\0" + b"\xbb" * 8
+
+
+def test_other_segments_are_passed_over() -> None:
+    assert loaded(elf([(0x9999_0000, b"note", 4)], segment=4))[1].tobytes() == b"\xaa" * 16
+
+
+FILL: Segment = (ROM, b"code", 4)
+REFUSED = {
+    "not an ELF file": b"\x7fELF",
+    "32-bit little-endian": elf([FILL], bits=2),
+    "not RISC-V": elf([FILL], machine=40),
+    "not an executable": elf([FILL], kind=3),
+    "no floating point": elf([FILL], flags=5),
+    "rows of 56 bytes": elf([FILL], size=56),
+    "ends within its table": elf([FILL])[:60],
+    "segment 0: the file ends within it": elf([FILL])[:-1],
+    "longer there than in memory": elf([(ROM, b"code", 3)]),
+    "segment 1: 8 bytes at 0x2000000c": elf([FILL, (RAM + 12, b"data", 8)]),
+    "segment 0: 4 bytes at 0x80000000": elf([(0x8000_0000, b"code", 4)]),
+    "the entry: 2 bytes": elf([FILL], entry=0x3000_0000),
+    "is odd": elf([FILL], entry=ROM + 1),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_a_bad_file_is_refused_and_changes_nothing(why: str) -> None:
+    rom, ram = np.full(4, 0xAAAAAAAA, np.uint32), np.full(4, 0xBBBBBBBB, np.uint32)
+    with pytest.raises(ElfError, match=why):
+        load_elf(REFUSED[why], MEMORY, rom, ram)
+    assert (rom == 0xAAAAAAAA).all()
+    assert (ram == 0xBBBBBBBB).all()
