@@ -6,6 +6,8 @@
     tools/run bench tick --peers [--json FILE]       the same, and by THRML
     tools/run bench scale [--json FILE]              what an update and a coupler cost on a million cells
     tools/run bench kernels --peers [--json FILE]    the same, and the samplers of others on the same couplings, in turn with ours
+    tools/run bench firmware [--json FILE]           instructions and accesses to the bus a second by the firmware core;
+                                                     --peers: random code beside Unicorn, --riscv-tests DIR: the public tests
 
 Medians over alternating repetitions; spread is one standard deviation over them. docs/benchmarks.md says what each row means.
 """
@@ -17,15 +19,19 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
+from beside_unicorn import bench_unicorn
 from comparison import compare, workloads
 from contest import PEER_SEED
+from firmware import bench_firmware
 from kernels import bench_kernels
 from langevin import bench_langevin
 from measuring import Effort
-from peers.environment import prepare
+from peers.environment import PEERS, prepare
 from rich.console import Console
 from rich.progress import Progress
+from riscv_tests import bench_riscv_tests
 from running import SEED
 from scale import bench_scale
 from tick import bench_thrml, bench_tick, learning_chips
@@ -34,13 +40,15 @@ from wire import bench_wire
 from tsu_apps.report import Row, format_rows, write_json
 
 REPEATS, QUICK_REPEATS = 7, 3
-BENCHES = {"wire": bench_wire, "kernels": bench_kernels, "tick": bench_tick, "scale": bench_scale}
+BENCHES = {
+    "wire": bench_wire, "kernels": bench_kernels, "tick": bench_tick, "scale": bench_scale, "firmware": bench_firmware,
+}  # fmt: skip
 
 
-def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
+def measure(name: str, peers: bool, repeats: int, quick: bool, riscv_tests: Path | None) -> list[Row]:
     """All rows of a benchmark, printed part by part, with a bar while it runs."""
     console = Console(stderr=True)
-    unavailable = prepare(console.print) if peers else {}
+    unavailable = prepare(console.print, ("unicorn",) if name == "firmware" else PEERS) if peers else {}
     everything = workloads(quick) if peers and name == "kernels" else []
     rows = [_load("before")]
     with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
@@ -48,7 +56,9 @@ def measure(name: str, peers: bool, repeats: int, quick: bool) -> list[Row]:
         effort = Effort(repeats, quick, lambda: bar.advance(task))
         parts: list[Callable[[], list[Row]]] = [partial(BENCHES[name], effort)]
         parts += [partial(compare, workload, unavailable, effort, console.print) for workload in everything]
-        parts += [partial(bench_thrml if name == "tick" else bench_langevin, unavailable, effort, console.print)] * peers
+        beside = {"tick": bench_thrml, "firmware": bench_unicorn}.get(name, bench_langevin)
+        parts += [partial(beside, unavailable, effort, console.print)] * peers
+        parts += [partial(bench_riscv_tests, riscv_tests)] if riscv_tests else []
         for part in parts:
             found = part()
             print(format_rows(found), flush=True)
@@ -62,6 +72,8 @@ def _steps(name: str, peers: bool, repeats: int, compared: int) -> int:
     """How often a benchmark calls `Effort.step`."""
     if name == "tick":
         return repeats * (1 + peers) + len(learning_chips(True)) * (repeats + 1)
+    if name == "firmware":
+        return repeats
     return repeats * (3 if name == "wire" else 1 + compared + 2 * peers)
 
 
@@ -75,16 +87,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/run bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("name", choices=BENCHES, help="what to measure")
     parser.add_argument("--json", metavar="FILE", help="write the rows to FILE")
-    parser.add_argument("--peers", action="store_true", help="kernels, tick: compare with others, which are installed apart")
+    parser.add_argument(
+        "--peers", action="store_true", help="kernels, tick, firmware: compare with others, which are installed apart"
+    )
+    parser.add_argument("--riscv-tests", metavar="DIR", type=Path, help="firmware: a copy of riscv-tests with its submodule env")
     parser.add_argument("--quick", action="store_true", help="small sizes, and no goals of speed, for a look that it works")
     arguments = parser.parse_args()
-    if arguments.peers and arguments.name not in ("kernels", "tick"):
-        parser.error("--peers goes with kernels and tick")
+    if arguments.peers and arguments.name in ("wire", "scale"):
+        parser.error("--peers goes with kernels, tick and firmware")
+    if arguments.riscv_tests and arguments.name != "firmware":
+        parser.error("--riscv-tests goes with firmware")
     from tsu_emu.warmup import warm_up
 
     warm_up(lambda done, total: None)
     repeats = QUICK_REPEATS if arguments.quick else REPEATS
-    rows = measure(arguments.name, arguments.peers, repeats, arguments.quick)
+    rows = measure(arguments.name, arguments.peers, repeats, arguments.quick, arguments.riscv_tests)
     if arguments.json:
         config = {"bench": arguments.name, "repeats": repeats, "quick": arguments.quick, "peers": arguments.peers}
         write_json(arguments.json, rows, config=config, seeds={"codes": SEED, "peers": PEER_SEED})

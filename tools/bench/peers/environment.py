@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 PEERS = ("thrml", "ferrotherm", "dwave-samplers", "thermox")
@@ -33,12 +33,12 @@ def installed(peer: str) -> bool:
     return (folder() / f".installed-{peer}").exists()
 
 
-def prepare(report: Callable[[str], None]) -> dict[str, str]:
-    """Make the environment as far as it can be had; returns why not, for each peer that is missing.
+def prepare(report: Callable[[str], None], peers: Sequence[str] = PEERS) -> dict[str, str]:
+    """Make the environment as far as it can be had; returns why not, for each of `peers` that is missing.
 
     report : told what is under way, a line each
     """
-    missing = [peer for peer in PEERS if not installed(peer)]
+    missing = [peer for peer in peers if not installed(peer)]
     if not missing:
         return {}
     try:
@@ -68,7 +68,18 @@ def _make(report: Callable[[str], None]) -> None:
 
 def _install(peer: str) -> str | None:
     """None if it worked, else pip's last complaint."""
-    command = [str(python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", str(CONSTRAINTS), peer]
+    command = [
+        str(python()),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-c",
+        str(CONSTRAINTS),
+        "numpy",
+        peer,
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
