@@ -106,7 +106,7 @@ def _serve(config: ChipConfig, endpoint: str, doors: dict[str, str], threads: in
     for at in (endpoint, *doors.values()):
         prepare(at)
     warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
-    chip = Chip(config, BootFirmware(), threads=min(threads, os.cpu_count() or 1))
+    chip = Chip(config, None if config.cpu.image else BootFirmware(), threads=min(threads, os.cpu_count() or 1))
     daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, _handlers(chip, doors))
     daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **daemon.endpoints))
     if exit_with_stdin:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tsu_contract.capabilities import ROLES, Capabilities
 from tsu_contract.registers import access_table
+from tsu_emu.cpu.state import HART
 
 _TABLE = access_table()
 
@@ -141,6 +142,8 @@ IRQ_ROWS = 256
 push nothing out."""
 
 FIRMWARE_SLOTS = 16
+BITE_AT = 0
+"""Slot of a firmware core's watchdog: the cycle at which it bites, or 0 if it is off."""
 
 CORE = np.dtype(
     [
@@ -173,13 +176,14 @@ class Sizes(NamedTuple):
     """What a chip's state holds beyond what its capabilities say.
 
     values : float64 values of a cell and plane; kicks : DACs have transients; memory : float64 of noise for a cell and plane;
-    lfsrs : shift registers
+    lfsrs : shift registers; core_words : 32-bit words of the firmware core's RAM, 0 if the chip has none
     """
 
     values: int = 0
     kicks: bool = False
     memory: int = 0
     lfsrs: int = 0
+    core_words: int = 0
 
 
 NO_MORE = Sizes()
@@ -244,6 +248,7 @@ class ChipState(NamedTuple):
         its cycle
     memory : (planes, cells) float64, coloured noise; lfsr : uint32
     trim_offset, trim_slope : (trim_cells,) int16; nvm : (nvm_words,) uint32
+    hart : (1,) HART, core_ram : (words,) uint32, the firmware core; no elements if the chip has none
     """
 
     core: NDArray[Any]
@@ -292,6 +297,8 @@ class ChipState(NamedTuple):
     trim_offset: NDArray[np.int16]
     trim_slope: NDArray[np.int16]
     nvm: NDArray[np.uint32]
+    hart: NDArray[Any]
+    core_ram: NDArray[np.uint32]
 
     @property
     def running(self) -> Running:
@@ -373,6 +380,8 @@ def blank(cap: Capabilities, sizes: Sizes = NO_MORE) -> ChipState:
         trim_offset=np.zeros(cap.dimension("trim_cells"), np.int16),
         trim_slope=np.zeros(cap.dimension("trim_cells"), np.int16),
         nvm=np.zeros(cap.nvm_words, np.uint32),
+        hart=np.zeros(min(sizes.core_words, 1), HART),
+        core_ram=np.zeros(sizes.core_words, np.uint32),
     )
 
 

@@ -82,7 +82,7 @@ def _lives(config: ChipConfig | None) -> list[ChipConfig]:
 def _mark(config: ChipConfig) -> Path:
     """The file that says that a small chip was led through its life by this version on such a processor."""
     processor = cpu_target.target_context.codegen().magic_tuple()
-    life = config.model_dump_json(exclude={"name", "description", "seeds", "provenance"})
+    life = config.model_dump_json(exclude={"name", "description", "seeds", "provenance", "cpu"})
     of = hashlib.sha256(f"{jit.cache_directory().name} {processor} {life}".encode()).hexdigest()[:16]
     return Path(numba.config.CACHE_DIR) / "warm" / of  # type: ignore[attr-defined]
 
@@ -101,7 +101,7 @@ def _tiny(config: ChipConfig) -> ChipConfig:
     """The same chip with three cells, each coupled to the others if the chip has couplers."""
     loose = isinstance(config.fabric.topology, Edges) and not config.fabric.topology.pairs
     topology = {"kind": "edges", "cells": 3, "pairs": [] if loose else [(0, 1), (1, 2), (0, 2)]}
-    data = config.model_dump(by_alias=True, exclude={"fabric", "provenance"})
+    data = config.model_dump(by_alias=True, exclude={"fabric", "provenance", "cpu"})
     return parse({**data, "fabric": {"planes": 2, "topology": topology}})
 
 

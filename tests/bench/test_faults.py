@@ -276,7 +276,7 @@ def test_a_full_table_refuses_and_a_cleared_row_is_used_again() -> None:
         ({"kind": "bus-error", "address": 0x20, "accesses": 1}, "address"),
         ({"kind": "bus-error", "address": WINDOWS["BIAS"].address + 8, "accesses": 1}, "address"),
         ({"kind": "bus-error", "address": 0x1C, "accesses": 0}, "accesses"),
-        ({"kind": "dropped-interrupt", "events": 0x80, "count": 1}, "events"),
+        ({"kind": "dropped-interrupt", "events": 0x100, "count": 1}, "events"),
         ({"kind": "dropped-interrupt", "events": 1, "count": 0}, "count"),
     ],
 )

@@ -29,7 +29,7 @@ from tsu_contract.registers import (
 
 # name: (address, reset, elements, words of an element)
 PINNED_REGISTERS = {
-    "SYS.ID": (0x0000, 0x75500103, 1, 1),
+    "SYS.ID": (0x0000, 0x75500104, 1, 1),
     "SYS.MAP_HASH": (0x0004, 0x0, 1, 1),
     "SYS.CTRL": (0x0008, 0x0, 1, 1),
     "SYS.ERROR": (0x000C, 0x0, 1, 1),
@@ -159,6 +159,16 @@ PINNED_REGISTERS = {
     "CAL.STATUS": (0x0C04, 0x0, 1, 1),
     "CAL.AGE": (0x0C08, 0x0, 1, 2),
     "CAL.LIMIT": (0x0C10, 0x0, 1, 1),
+    "CPU.CTRL": (0x0D00, 0x0, 1, 1),
+    "CPU.STATUS": (0x0D04, 0x0, 1, 1),
+    "CPU.PC": (0x0D08, 0x0, 1, 1),
+    "CPU.IRQ_ENABLE": (0x0D0C, 0x0, 1, 1),
+    "TIMER.COMPARE_LOW": (0x0E00, 0xFFFFFFFF, 1, 1),
+    "TIMER.COMPARE_HIGH": (0x0E04, 0xFFFFFFFF, 1, 1),
+    "WATCHDOG.PERIOD": (0x0F00, 0x0, 1, 1),
+    "MAILBOX.TO_CORE": (0x1000, 0x0, 1, 1),
+    "MAILBOX.FROM_CORE": (0x1004, 0x0, 1, 1),
+    "MAILBOX.STATUS": (0x1008, 0x0, 1, 1),
 }
 
 # name: (low bit, width, access, minimum, maximum)
@@ -231,8 +241,9 @@ PINNED_FIELDS = {
     "IRQ.PENDING.BOOT": (4, 1, "w1c", None, None),
     "IRQ.PENDING.DMA_LOW": (5, 1, "w1c", None, None),
     "IRQ.PENDING.STALE": (6, 1, "w1c", None, None),
-    "IRQ.ENABLE.MASK": (0, 7, "rw", None, None),
-    "IRQ.TEST.SET": (0, 7, "w", None, None),
+    "IRQ.PENDING.MAILBOX": (7, 1, "w1c", None, None),
+    "IRQ.ENABLE.MASK": (0, 8, "rw", None, None),
+    "IRQ.TEST.SET": (0, 8, "w", None, None),
     "SEQ.CTRL.START": (0, 1, "pulse", None, None),
     "SEQ.CTRL.STOP": (1, 1, "pulse", None, None),
     "SEQ.CTRL.STEP": (2, 1, "pulse", None, None),
@@ -321,6 +332,19 @@ PINNED_FIELDS = {
     "CAL.STATUS.STAMPED": (1, 1, "r", None, None),
     "CAL.AGE.COUNT": (0, 64, "r", None, None),
     "CAL.LIMIT.CYCLES": (0, 32, "rw", None, None),
+    "CPU.CTRL.HOLD": (0, 1, "rw", None, None),
+    "CPU.STATUS.PRESENT": (0, 1, "r", None, None),
+    "CPU.STATUS.ASLEEP": (1, 1, "r", None, None),
+    "CPU.STATUS.BITTEN": (2, 1, "r", None, None),
+    "CPU.PC.PC": (0, 32, "r", None, None),
+    "CPU.IRQ_ENABLE.MASK": (0, 8, "r", None, None),
+    "TIMER.COMPARE_LOW.CYCLES": (0, 32, "r", None, None),
+    "TIMER.COMPARE_HIGH.CYCLES": (0, 32, "r", None, None),
+    "WATCHDOG.PERIOD.CYCLES": (0, 32, "r", None, None),
+    "MAILBOX.TO_CORE.VALUE": (0, 32, "rw", None, None),
+    "MAILBOX.FROM_CORE.VALUE": (0, 32, "r", None, None),
+    "MAILBOX.STATUS.TO_CORE": (0, 1, "w1c", None, None),
+    "MAILBOX.STATUS.FROM_CORE": (1, 1, "w1c", None, None),
 }
 
 # name: (base, access, element, shape, cost class, least and greatest element)
@@ -458,7 +482,7 @@ PINNED_OPCODES = {
 # name: (offset, bytes)
 PINNED_RECORD = {"op": (0, 1), "flags": (1, 1), "chip": (2, 2), "addr": (4, 4), "value": (8, 4), "mask": (12, 4), "arg": (16, 8)}
 
-PINNED_FREE_RUNNING = {"CAL.AGE", "SYS.CYCLE", "TEMP.SENSOR", "MON.ENERGY", "MON.ENERGY_STANDBY"}
+PINNED_FREE_RUNNING = {"CAL.AGE", "CPU.PC", "SYS.CYCLE", "TEMP.SENSOR", "MON.ENERGY", "MON.ENERGY_STANDBY"}
 
 TABLE: dict[str, Any] = json.loads(resources.files("tsu_contract").joinpath("map/tsu.json").read_text(encoding="utf-8"))
 
@@ -641,7 +665,9 @@ def test_register_mask_gathers_fields_by_access() -> None:
 def test_unknown_register_names_its_neighbours() -> None:
     with pytest.raises(KeyError, match=r"no register 'TEMP\.DAC'; there are TEMP\.TDAC"):
         register("TEMP.DAC")
-    with pytest.raises(KeyError, match="there are ADC, CAL, CAP, CORR, DMA, FABRIC, IRQ, LEARN, MON, SEQ, SYS, TEMP, TEMPERING"):
+    with pytest.raises(
+        KeyError, match="there are ADC, CAL, CAP, CORR, CPU, DMA, FABRIC, IRQ, LEARN, MAILBOX, MON, SEQ, SYS, TEMP"
+    ):
         register("NOPE.X")
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cpu.oracle import Oracle
-from tsu_emu.cpu import Costs, MemoryMap, make_model, new_hart, run
+from tsu_emu.cpu.hart import run
+from tsu_emu.cpu.state import Costs, MemoryMap, make_model, new_hart
 
 RAM_BASE, ROM_BASE, MMIO_BASE = 0, 0x1000_0000, 0x4000_0000
 PLAIN = Costs()

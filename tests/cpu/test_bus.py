@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cpu.pair import MMIO_BASE, NOP, ROM_BASE, VARIED, Pair, addi, imm, op
-from tsu_emu.cpu import BUS, BUS_LOAD, BUS_NONE, BUS_STORE, UNTIL, bus_fault, finish_load, finish_store
+from tsu_emu.cpu.hart import BUS, UNTIL, bus_fault, finish_load, finish_store
+from tsu_emu.cpu.state import BUS_LOAD, BUS_NONE, BUS_STORE
 
 BASE = op(0x37, 5) | MMIO_BASE
 

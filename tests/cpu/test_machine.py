@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from cpu.pair import NOP, PLAIN, RAM_BASE, ROM_BASE, VARIED, Pair, addi, csrr, csrw, imm, op, stw
-from tsu_emu.cpu import ASLEEP, BREAK, UNTIL, Costs, MemoryMap, make_model
-from tsu_emu.cpu import reset as reset_hart
+from tsu_emu.cpu.hart import ASLEEP, BREAK, UNTIL
+from tsu_emu.cpu.state import Costs, MemoryMap, make_model
+from tsu_emu.cpu.state import reset as reset_hart
 
 WFI, MRET, ECALL, EBREAK = 0x10500073, 0x30200073, 0x73, 0x00100073
 SOFTWARE, TIMER, EXTERNAL = 1 << 3, 1 << 7, 1 << 11

@@ -7,7 +7,7 @@ import io
 import re
 from pathlib import Path
 
-from tsu_emu.cpu import HART
+from tsu_emu.cpu.state import HART
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/core.md").read_text()
 

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cpu.pair import NOP, RAM_BASE, ROM_BASE, VARIED, Pair, addi, csrr, csrw, imm, op
-from tsu_emu.cpu import ASLEEP, BUS, BUS_LOAD, UNTIL, bus_fault, finish_load, finish_store, run
+from tsu_emu.cpu.hart import ASLEEP, BUS, UNTIL, bus_fault, finish_load, finish_store, run
+from tsu_emu.cpu.state import BUS_LOAD
 
 RAM_WORDS = 1024
 SEEDS = range(6)

@@ -13,6 +13,7 @@ from tsu_emu.config import ChipConfig
 from .blocks import Block
 from .fabric import Correlator, Fabric
 from .interrupts import Interrupts
+from .mailbox import Mailbox
 from .sequencer import Sequencer
 
 BOOT_READY = 2
@@ -51,7 +52,11 @@ class Registers:
         engines = sequencer.engines
         self.converter = Block("ADC.")
         self.calibration = sequencer.calibration
-        blocks = (engines.learning, engines.ring, engines.tempering, engines.schedule, self.converter, self.calibration)
+        core = [
+            Block(prefix, kept=tuple(n for n in REGISTERS if n.startswith(prefix))) for prefix in ("CPU.", "TIMER.", "WATCHDOG.")
+        ]
+        engine_blocks = (engines.learning, engines.ring, engines.tempering, engines.schedule)
+        blocks: tuple[Block, ...] = (*engine_blocks, self.converter, self.calibration, Mailbox(), *core)
         self.blocks: dict[str, Block] = {name: block for block in blocks for name in block.held}
         self.high: dict[str, int] = {}
 

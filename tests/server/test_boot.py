@@ -74,7 +74,7 @@ def test_bus_answers_while_the_self_test_is_under_way() -> None:
     reply = client.done(
         read("SYS.BOOT"), delay(300), read("SYS.BOOT"), read("SYS.ID"), write("CORR.PERIOD", 5), read("CORR.PERIOD")
     )
-    assert reply.values.tolist() == [SELFTEST, 0, SELFTEST, 0x75500103, 0, 5]
+    assert reply.values.tolist() == [SELFTEST, 0, SELFTEST, 0x75500104, 0, 5]
     client.done(BOOTED)
     assert client.value("CORR.PERIOD") == 5
 

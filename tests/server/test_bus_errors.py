@@ -343,7 +343,7 @@ def test_many_small_delays_that_together_pass_all_time_are_refused() -> None:
 def test_chip_near_the_end_of_time_still_answers_and_refuses_more_of_it() -> None:
     client = Client(small_server())
     client.done((Op.DELAY_UNTIL, 0, 0, 0, TIME_MAX - (1 << 50)))
-    assert client.value("SYS.ID") == 0x75500103
+    assert client.value("SYS.ID") == 0x75500104
     reply = client.operate(delay(1))
     assert reply.failure is not None
     assert reply.failure.code is Code.OUT_OF_RANGE

@@ -26,7 +26,7 @@ from tsu_emu.server.daemon import EndpointError, default_endpoint, prepare
 
 READY: Row = wait("SYS.BOOT", value_of("SYS.BOOT.STAGE", "READY"), 0xFF, 100_000)
 HALTED: Row = wait("SEQ.STATUS", value_of("SEQ.STATUS.STATE", "HALTED"), 0xFF, 1_000_000)
-MAGIC = 0x75500103
+MAGIC = 0x75500104
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ def _attack(seed: int, seen: Counter[str]) -> None:
             else:
                 client.seq = session.last_seq
             if number % 4 == 0:
-                assert client.value("SYS.ID") == 0x75500103
+                assert client.value("SYS.ID") == 0x75500104
         except Exception as error:
             raise AssertionError(f"{type(error).__name__}: {error}\n{note}"[:4000]) from error
 

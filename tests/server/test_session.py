@@ -113,7 +113,7 @@ def test_one_session_too_many_closes_the_one_that_was_silent_longest(server: Ser
     assert [c.session for c in clients] == [1, 2, 3, 4]
     assert code_of(clients[1].exchange(Request(Kind.OPERATE, 2, 1))) is Code.UNKNOWN_SESSION
     for k in (0, 2, 3):
-        assert clients[k].value("SYS.ID") == 0x75500103
+        assert clients[k].value("SYS.ID") == 0x75500104
 
 
 def test_bye_makes_room_so_that_nobody_else_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_bye_makes_room_so_that_nobody_else_is_closed(server: Server, monkeypatc
     first, second = Client(server), Client(server)
     second.bye()
     third = Client(server)
-    assert [c.value("SYS.ID") for c in (first, third)] == [0x75500103] * 2
+    assert [c.value("SYS.ID") for c in (first, third)] == [0x75500104] * 2
 
 
 def test_most_silent_session_loses_its_kept_replies_first(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_bye_closes_the_session(client: Client) -> None:
 def test_bye_with_a_number_that_is_not_due_closes_nothing(client: Client) -> None:
     client.done(read("SYS.ID"))
     assert code_of(client.exchange(Request(Kind.BYE, client.session, 9))) is Code.BAD_SEQUENCE
-    assert client.value("SYS.ID") == 0x75500103
+    assert client.value("SYS.ID") == 0x75500104
 
 
 def test_bye_with_the_number_of_an_earlier_request_does_not_pretend_to_close(client: Client) -> None:
@@ -167,7 +167,7 @@ def test_bye_with_the_number_of_an_earlier_request_does_not_pretend_to_close(cli
     client.seq += 1
     again = client.server.handle(encode_request(Request(Kind.BYE, client.session, 1)))
     assert again == first or decode_reply(again).failure is not None
-    assert client.value("SYS.ID") == 0x75500103
+    assert client.value("SYS.ID") == 0x75500104
 
 
 # numbers

@@ -14,7 +14,8 @@ from peers.process import PeerError, PeerProcess
 from rv32 import BASE, Blocks, random_blocks
 
 from tsu_apps.report import Row
-from tsu_emu.cpu import MemoryMap, make_model, new_hart, run
+from tsu_emu.cpu.hart import run
+from tsu_emu.cpu.state import MemoryMap, make_model, new_hart
 
 SEED = 1
 BLOCKS, INSTRUCTIONS, TURNS = 25, 500, 80

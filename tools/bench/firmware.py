@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from rv32 import BASE, bus_loop, timed_loop, timed_result
 
 from tsu_apps.report import Row
-from tsu_emu.cpu import BUS, BUS_LOAD, MemoryMap, finish_load, finish_store, make_model, new_hart, run
+from tsu_emu.cpu.hart import BUS, finish_load, finish_store, run
+from tsu_emu.cpu.state import BUS_LOAD, MemoryMap, make_model, new_hart
 
 MMIO = 0x4000_0000
 CYCLES, QUICK_CYCLES = 100_000_000, 1_000_000

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from tsu_apps.report import Row
-from tsu_emu.cpu import MemoryMap, load_elf, make_model, new_hart, run
+from tsu_emu.cpu.elf import load_elf
+from tsu_emu.cpu.hart import run
+from tsu_emu.cpu.state import MemoryMap, make_model, new_hart
 
 SUITES = ("rv32ui", "rv32um", "rv32uc", "rv32mi")
 OUTSIDE = {

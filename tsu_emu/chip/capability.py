@@ -106,9 +106,10 @@ def capabilities_of(config: ChipConfig, topology: Topology) -> Capabilities:
 
 
 def serial_of(config: ChipConfig) -> int:
-    """64 bits that name the die: the first of SHA-256 over the configuration without description, provenance and run seed, as
-    JSON with sorted keys and no white space."""
+    """64 bits that name the die: the first of SHA-256 over the configuration without description, provenance, firmware core and
+    run seed, as JSON with sorted keys and no white space."""
     data = config.model_dump(mode="json", by_alias=True, exclude={"description": True, "provenance": True, "seeds": {"run"}})
+    del data["cpu"]
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
@@ -130,4 +131,5 @@ def sizes_of(config: ChipConfig, cells: int) -> Sizes:
     noise = getattr(cell, "noise", None)
     lfsrs = (cells + noise.shared - 1) // noise.shared if isinstance(noise, LfsrNoise) else 0
     kicks = config.coupling.dac.settling_s > 0 or config.bias.dac.settling_s > 0
-    return Sizes(values, kicks, int(isinstance(noise, ColouredNoise)), lfsrs)
+    core_words = config.cpu.ram_words if config.cpu.image else 0
+    return Sizes(values, kicks, int(isinstance(noise, ColouredNoise)), lfsrs, core_words)

@@ -18,6 +18,7 @@ from tsu_emu.analog.dead import dead_cells_of, masks_of
 from tsu_emu.analog.pbit import place_soft
 from tsu_emu.chip import link
 from tsu_emu.chip.assembly import assemble
+from tsu_emu.chip.core import FirmwareCore
 from tsu_emu.chip.firmware import Firmware, FirmwareBus
 from tsu_emu.chip.motion import Motion
 from tsu_emu.chip.plant import Plant
@@ -42,13 +43,15 @@ class Result:
 class Chip:
     """One emulated chip at power-on.
 
-    config : what the chip is; firmware : its boot firmware, or None for a chip that powers up READY; threads : of the array's
-    kernels, without effect on any result
+    config : what the chip is; firmware : its behavioural boot firmware, or None for a chip that powers up READY, or has a core
+    that executes an image (ConfigError if that cannot be loaded); threads : of the array's kernels, without effect on any result
     """
 
     def __init__(self, config: ChipConfig, firmware: Firmware | None = None, threads: int = 1) -> None:
         self.config, self._firmware = config, firmware
-        parts = assemble(config, firmware is not None, threads)
+        if firmware is not None and config.cpu.image:
+            raise ValueError("a chip whose core executes an image has no behavioural firmware beside it")
+        parts = assemble(config, firmware is not None or bool(config.cpu.image), threads)
         self.capabilities, self.state, self._plant = parts.capabilities, parts.state, parts.plant
         self.parameters, self.surroundings, self.converters = parts.parameters, parts.surroundings, parts.converters
         self.array = parts.array
@@ -58,6 +61,7 @@ class Chip:
         self._bus_side = (parts.state.core, plant.rules, plant.windows, plant.timing)
         if firmware is not None:
             parts.state.events[S.EVENT_FIRMWARE] = 0
+        self._core = FirmwareCore(config.cpu, plant, parts.state, parts.capabilities) if config.cpu.image else None
 
     @property
     def plant(self) -> Plant:
@@ -153,10 +157,14 @@ class Chip:
         self._motion.advance(result.t_end)
         return result
 
-    def _step_firmware(self) -> None:
-        """The boot firmware's event: it acts now, and wakes no earlier than its accesses took."""
-        assert self._firmware is not None
+    def _step_firmware(self, until: int) -> None:
+        """The firmware's event: behavioural firmware acts now, and wakes no earlier than its accesses took."""
         bus = FirmwareBus(self._plant, self.state, self._windows, self._motion.correlator, self._sense)
+        if self._core is not None:
+            self._core.step(until, bus)
+            self.between_calls()
+            return
+        assert self._firmware is not None
         self.state.events[S.EVENT_FIRMWARE] = S.NEVER
         delay = self._firmware.step(self.state.core["firmware"][0], bus)
         if delay is not None:
@@ -200,7 +208,7 @@ class Chip:
         ValueError: the arrays do not fit, or firmware was at work in that chip and this one has none.
         """
         due = saved["core"]["events"][0, S.EVENT_FIRMWARE] != S.NEVER if "core" in saved else False
-        if due and self._firmware is None:
+        if due and self._firmware is None and self._core is None:
             raise ValueError("the saved chip's firmware was at work; this chip has none")
         S.restore(self.state, saved)
         self.faults_changed()

@@ -30,6 +30,7 @@ from tsu_emu.config.cells import (
     Pbit,
     Pdit,
 )
+from tsu_emu.config.core import Core
 from tsu_emu.config.devices import Bias, Coupling, Dac, Drift, Network, Storage, Temperature, Trim
 from tsu_emu.config.fabric import CELLS_MAX, Bipartite, Dense, Edges, Fabric, Grid, Learning, Sequencer, Timing
 from tsu_emu.config.surroundings import Adc, Energy, Process, Slow, Supply, Thermal, Tone
@@ -46,6 +47,7 @@ __all__ = [
     "Clock",
     "ColouredNoise",
     "ConfigError",
+    "Core",
     "Coupling",
     "Dac",
     "Dead",
@@ -128,6 +130,7 @@ class ChipConfig(Table):
     cell: Cell = Pbit()
     trim: Trim = Trim()
     nvm: Nvm = Nvm()
+    cpu: Core = Core()
     temperature: Temperature = Temperature()
     process: Process = Process()
     network: Network = Network()

@@ -9,7 +9,8 @@ from tsu_emu.digital import words as W
 from tsu_emu.jit import inner
 
 NOW, IRQ_NUMBER, IRQ_ROWS = S.NOW, S.IRQ_NUMBER, S.IRQ_ROWS
-PENDING, ENABLE = W.IRQ_PENDING, W.IRQ_ENABLE
+PENDING, ENABLE, CORE_ENABLE, STATUS, PRESENT = W.IRQ_PENDING, W.IRQ_ENABLE, W.CPU_IRQ_ENABLE, W.CPU_STATUS, W.CPU_PRESENT
+EVENT_FIRMWARE = S.EVENT_FIRMWARE
 FAULTS, DROPPED_IRQ, NO_FAULT = S.FAULTS, S.DROPPED_IRQ, S.NO_FAULT
 
 
@@ -28,10 +29,19 @@ def _dropped(c, bits):  # type: ignore[no-untyped-def]
 
 
 @inner
+def wake_core(c):  # type: ignore[no-untyped-def]
+    """Something happened at NOW that the firmware core, if there is one, is to look at."""
+    if c.registers[STATUS] & np.uint32(PRESENT):
+        c.events[EVENT_FIRMWARE] = min(c.events[EVENT_FIRMWARE], c.time[NOW])
+
+
+@inner
 def raise_irq(c, bits):  # type: ignore[no-untyped-def]
     """The events `bits` happen now: they become pending, and, if one is enabled, are logged. `c` is a CORE record."""
     bits &= ~_dropped(c, bits)
     c.registers[PENDING] |= bits
+    if c.registers[CORE_ENABLE] & bits:
+        wake_core(c)
     if c.registers[ENABLE] & bits:
         number = c.time[IRQ_NUMBER]
         row = number % IRQ_ROWS

@@ -13,7 +13,7 @@ from tsu_emu import state as S
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
 from tsu_emu.digital.calibration import calibrated
-from tsu_emu.digital.interrupts import raise_irq
+from tsu_emu.digital.interrupts import raise_irq, wake_core
 from tsu_emu.jit import inner, kernel
 
 U = np.uint32
@@ -29,6 +29,9 @@ DMA_CTRL, DMA_RESET, DMA_HEAD, DMA_TAIL, DMA_ENTRIES, DMA_UNDERRUNS, DMA_PLACE, 
 )  # fmt: skip
 CAL_CTRL, CAL_LIMIT, CAL_AGE, STAMPED_AT, EVENT_STALE, NEVER = (
     W.CAL_CTRL, W.CAL_LIMIT, W.CAL_AGE, S.STAMPED_AT, S.EVENT_STALE, S.NEVER,
+)  # fmt: skip
+TO_CORE, FROM_CORE, MAILBOX_STATUS, FULL_TO_CORE, FULL_FROM_CORE, IRQ_MAILBOX, CPU_CTRL = (
+    W.TO_CORE, W.FROM_CORE, W.MAILBOX_STATUS, W.FULL_TO_CORE, W.FULL_FROM_CORE, W.IRQ_MAILBOX, W.CPU_CTRL,
 )  # fmt: skip
 
 RULE = np.dtype(
@@ -69,6 +72,7 @@ def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
     keep[[W.MAP_HASH, W.BOOT, W.FABRIC_STATUS, W.SENSOR]] = True
     keep[[W.VERSION, W.SPIN_VERSION, W.SPIN_CRC, W.CORR_FIRST, W.CORR_VERSION, W.CORR_CRC]] = True
     keep[W.CAL_STATUS] = True
+    keep |= np.array([table.names[r].startswith(("CPU.", "TIMER.", "WATCHDOG.")) for r in table.register])
     keep |= table.latch > 0
     ranges = table.ranges.copy()
     ranges[np.isin(ranges[:, 0], [W.TDAC, W.SCHEDULE_START, W.SCHEDULE_END]), 4] = (1 << cap.temp_bits) - 1
@@ -197,6 +201,14 @@ def write_word(c, rules, timing, word, value, mask, by_firmware):  # type: ignor
         _ring_moved(c, acts)
     elif word == CAL_LIMIT or (word == CAL_CTRL and acts):
         calibrated(c, acts)
+    elif word == TO_CORE:
+        c.registers[MAILBOX_STATUS] |= U(FULL_TO_CORE)
+        wake_core(c)
+    elif word == FROM_CORE:
+        c.registers[MAILBOX_STATUS] |= U(FULL_FROM_CORE)
+        raise_irq(c, U(IRQ_MAILBOX))
+    elif word == CPU_CTRL:
+        wake_core(c)
     elif word == CTRL and acts & U(RESET):
         _reset_registers(c, rules)
     return NO_EFFECT

@@ -14,7 +14,7 @@ extern "C" {
 #define TSU__SYS__ID__MINOR_bm 0xff
 #define TSU__SYS__ID__MINOR_bp 0
 #define TSU__SYS__ID__MINOR_bw 8
-#define TSU__SYS__ID__MINOR_reset 0x3
+#define TSU__SYS__ID__MINOR_reset 0x4
 #define TSU__SYS__ID__MAJOR_bm 0xff00
 #define TSU__SYS__ID__MAJOR_bp 8
 #define TSU__SYS__ID__MAJOR_bw 8
@@ -453,17 +453,21 @@ typedef struct __attribute__ ((__packed__)) {
 #define TSU__IRQ__PENDING__STALE_bp 6
 #define TSU__IRQ__PENDING__STALE_bw 1
 #define TSU__IRQ__PENDING__STALE_reset 0x0
+#define TSU__IRQ__PENDING__MAILBOX_bm 0x80
+#define TSU__IRQ__PENDING__MAILBOX_bp 7
+#define TSU__IRQ__PENDING__MAILBOX_bw 1
+#define TSU__IRQ__PENDING__MAILBOX_reset 0x0
 
 // reg - tsu.IRQ.ENABLE
-#define TSU__IRQ__ENABLE__MASK_bm 0x7f
+#define TSU__IRQ__ENABLE__MASK_bm 0xff
 #define TSU__IRQ__ENABLE__MASK_bp 0
-#define TSU__IRQ__ENABLE__MASK_bw 7
+#define TSU__IRQ__ENABLE__MASK_bw 8
 #define TSU__IRQ__ENABLE__MASK_reset 0x0
 
 // reg - tsu.IRQ.TEST
-#define TSU__IRQ__TEST__SET_bm 0x7f
+#define TSU__IRQ__TEST__SET_bm 0xff
 #define TSU__IRQ__TEST__SET_bp 0
-#define TSU__IRQ__TEST__SET_bw 7
+#define TSU__IRQ__TEST__SET_bw 8
 #define TSU__IRQ__TEST__SET_reset 0x0
 
 // regfile - tsu.IRQ
@@ -1088,6 +1092,104 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t LIMIT;
 } tsu__CAL_t;
 
+// reg - tsu.CPU.CTRL
+#define TSU__CPU__CTRL__HOLD_bm 0x1
+#define TSU__CPU__CTRL__HOLD_bp 0
+#define TSU__CPU__CTRL__HOLD_bw 1
+#define TSU__CPU__CTRL__HOLD_reset 0x0
+
+// reg - tsu.CPU.STATUS
+#define TSU__CPU__STATUS__PRESENT_bm 0x1
+#define TSU__CPU__STATUS__PRESENT_bp 0
+#define TSU__CPU__STATUS__PRESENT_bw 1
+#define TSU__CPU__STATUS__PRESENT_reset 0x0
+#define TSU__CPU__STATUS__ASLEEP_bm 0x2
+#define TSU__CPU__STATUS__ASLEEP_bp 1
+#define TSU__CPU__STATUS__ASLEEP_bw 1
+#define TSU__CPU__STATUS__ASLEEP_reset 0x0
+#define TSU__CPU__STATUS__BITTEN_bm 0x4
+#define TSU__CPU__STATUS__BITTEN_bp 2
+#define TSU__CPU__STATUS__BITTEN_bw 1
+#define TSU__CPU__STATUS__BITTEN_reset 0x0
+
+// reg - tsu.CPU.PC
+#define TSU__CPU__PC__PC_bm 0xffffffff
+#define TSU__CPU__PC__PC_bp 0
+#define TSU__CPU__PC__PC_bw 32
+#define TSU__CPU__PC__PC_reset 0x0
+
+// reg - tsu.CPU.IRQ_ENABLE
+#define TSU__CPU__IRQ_ENABLE__MASK_bm 0xff
+#define TSU__CPU__IRQ_ENABLE__MASK_bp 0
+#define TSU__CPU__IRQ_ENABLE__MASK_bw 8
+#define TSU__CPU__IRQ_ENABLE__MASK_reset 0x0
+
+// regfile - tsu.CPU
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t CTRL;
+    uint32_t STATUS;
+    uint32_t PC;
+    uint32_t IRQ_ENABLE;
+} tsu__CPU_t;
+
+// reg - tsu.TIMER.COMPARE_LOW
+#define TSU__TIMER__COMPARE_LOW__CYCLES_bm 0xffffffff
+#define TSU__TIMER__COMPARE_LOW__CYCLES_bp 0
+#define TSU__TIMER__COMPARE_LOW__CYCLES_bw 32
+#define TSU__TIMER__COMPARE_LOW__CYCLES_reset 0xffffffff
+
+// reg - tsu.TIMER.COMPARE_HIGH
+#define TSU__TIMER__COMPARE_HIGH__CYCLES_bm 0xffffffff
+#define TSU__TIMER__COMPARE_HIGH__CYCLES_bp 0
+#define TSU__TIMER__COMPARE_HIGH__CYCLES_bw 32
+#define TSU__TIMER__COMPARE_HIGH__CYCLES_reset 0xffffffff
+
+// regfile - tsu.TIMER
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t COMPARE_LOW;
+    uint32_t COMPARE_HIGH;
+} tsu__TIMER_t;
+
+// reg - tsu.WATCHDOG.PERIOD
+#define TSU__WATCHDOG__PERIOD__CYCLES_bm 0xffffffff
+#define TSU__WATCHDOG__PERIOD__CYCLES_bp 0
+#define TSU__WATCHDOG__PERIOD__CYCLES_bw 32
+#define TSU__WATCHDOG__PERIOD__CYCLES_reset 0x0
+
+// regfile - tsu.WATCHDOG
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t PERIOD;
+} tsu__WATCHDOG_t;
+
+// reg - tsu.MAILBOX.TO_CORE
+#define TSU__MAILBOX__TO_CORE__VALUE_bm 0xffffffff
+#define TSU__MAILBOX__TO_CORE__VALUE_bp 0
+#define TSU__MAILBOX__TO_CORE__VALUE_bw 32
+#define TSU__MAILBOX__TO_CORE__VALUE_reset 0x0
+
+// reg - tsu.MAILBOX.FROM_CORE
+#define TSU__MAILBOX__FROM_CORE__VALUE_bm 0xffffffff
+#define TSU__MAILBOX__FROM_CORE__VALUE_bp 0
+#define TSU__MAILBOX__FROM_CORE__VALUE_bw 32
+#define TSU__MAILBOX__FROM_CORE__VALUE_reset 0x0
+
+// reg - tsu.MAILBOX.STATUS
+#define TSU__MAILBOX__STATUS__TO_CORE_bm 0x1
+#define TSU__MAILBOX__STATUS__TO_CORE_bp 0
+#define TSU__MAILBOX__STATUS__TO_CORE_bw 1
+#define TSU__MAILBOX__STATUS__TO_CORE_reset 0x0
+#define TSU__MAILBOX__STATUS__FROM_CORE_bm 0x2
+#define TSU__MAILBOX__STATUS__FROM_CORE_bp 1
+#define TSU__MAILBOX__STATUS__FROM_CORE_bw 1
+#define TSU__MAILBOX__STATUS__FROM_CORE_reset 0x0
+
+// regfile - tsu.MAILBOX
+typedef struct __attribute__ ((__packed__)) {
+    uint32_t TO_CORE;
+    uint32_t FROM_CORE;
+    uint32_t STATUS;
+} tsu__MAILBOX_t;
+
 // mem - tsu.PROGRAM
 typedef struct __attribute__ ((__packed__)) {
     uint32_t mem[16777216];
@@ -1265,7 +1367,15 @@ typedef struct __attribute__ ((__packed__)) {
     tsu__TEMPERING_t TEMPERING;
     uint8_t RESERVED_b10_bff[0xf0];
     tsu__CAL_t CAL;
-    uint8_t RESERVED_c14_3ffffff[0x3fff3ec];
+    uint8_t RESERVED_c14_cff[0xec];
+    tsu__CPU_t CPU;
+    uint8_t RESERVED_d10_dff[0xf0];
+    tsu__TIMER_t TIMER;
+    uint8_t RESERVED_e08_eff[0xf8];
+    tsu__WATCHDOG_t WATCHDOG;
+    uint8_t RESERVED_f04_fff[0xfc];
+    tsu__MAILBOX_t MAILBOX;
+    uint8_t RESERVED_100c_3ffffff[0x3ffeff4];
     tsu__PROGRAM_t PROGRAM;
     tsu__COUPLING_t COUPLING;
     tsu__BIAS_t BIAS;

@@ -1,0 +1,127 @@
+"""The firmware core in the chip: its time, its interrupt lines, its timer and watchdog, and its accesses; docs/core.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_contract.capabilities import Capabilities
+from tsu_contract.errors import ProtocolError
+from tsu_contract.operations import RECORD, Op
+from tsu_contract.registers import REGISTER_SPACE, access_table
+from tsu_emu import state as S
+from tsu_emu.chip.firmware import FirmwareBus
+from tsu_emu.chip.plant import Plant
+from tsu_emu.config import ConfigError, Core
+from tsu_emu.cpu import elf, hart
+from tsu_emu.cpu.machine import EXTERNAL, SOFTWARE, TIMER
+from tsu_emu.cpu.state import BUS_LOAD, MemoryMap, make_model, new_hart, reset
+from tsu_emu.digital import words as W
+from tsu_emu.digital.validate import check
+
+MEMORY = MemoryMap(mmio_base=0x4000_0000, mmio_bytes=0x8000_0000)
+"""The chip's register at 0 and its windows lie at 0x4000_0000 and on, as the core sees them."""
+SLICE = 10_000_000
+"""Cycles that the core runs in one go, some 100 ms."""
+
+
+class FirmwareCore:
+    """What makes the hart of a state run in its chip.
+
+    config : the image; ConfigError if it cannot be loaded. The state is made that of power-on.
+    """
+
+    def __init__(self, config: Core, plant: Plant, state: S.ChipState, capabilities: Capabilities) -> None:
+        self._plant, self._state, self._capabilities = plant, state, capabilities
+        self._model = make_model(MEMORY)
+        self._rom: NDArray[np.uint32] = np.zeros(config.rom_words, np.uint32)
+        try:
+            self._entry = elf.load_elf(Path(config.image).read_bytes(), MEMORY, self._rom, state.core_ram)
+        except (OSError, elf.ElfError) as error:
+            raise ConfigError(f"cpu.image {config.image}: {error}") from None
+        state.hart[...] = new_hart(self._entry)
+        state.registers[W.CPU_STATUS] = W.CPU_PRESENT
+        state.registers[W.CPU_PC] = self._entry
+        state.events[S.EVENT_FIRMWARE] = 0
+
+    def step(self, until: int, bus: FirmwareBus) -> None:
+        """The core's event is due at NOW: it runs as far as nothing else happens, at most to `until`, or makes one access."""
+        s, h = self._state, self._state.hart[0]
+        now, held = int(s.time[S.NOW]), bool(s.registers[W.CPU_CTRL] & W.CPU_HOLD)
+        s.events[S.EVENT_FIRMWARE] = S.NEVER
+        if h["cycle"] > now and not held:
+            s.events[S.EVENT_FIRMWARE] = h["cycle"]
+            return
+        h["cycle"] = max(int(h["cycle"]), now)
+        bite = int(s.core["firmware"][0, S.BITE_AT])
+        bitten = 0 < bite <= now
+        if held or bitten:
+            self._reset(bitten)
+            if held:
+                return
+            bite = 0
+        compare = int(s.registers[W.COMPARE_HIGH]) << 32 | int(s.registers[W.COMPARE_LOW])
+        h["lines"] = self._lines(now >= compare)
+        ends = [until + 1, now + SLICE, int(s.events[S.EVENT_SETTLED]), int(s.events[S.EVENT_SEQUENCER])]
+        ends += [int(s.events[S.EVENT_STALE]) + 1] + [bite] * (bite > 0) + [compare] * (compare > now)
+        reason, _ = hart.run(s.hart, self._model, self._rom, s.core_ram, min(min(ends), S.NEVER))
+        if reason == hart.BUS:
+            s.time[S.NOW] = h["cycle"]
+            self._access(bus)
+        waits = reason == hart.ASLEEP and h["cycle"] <= now
+        due = [int(h["cycle"])]
+        if waits:
+            due = [bite] * (bite > 0) + [compare] * bool(compare > now and h["mie"] & 1 << TIMER)
+        self._publish(waits)
+        s.events[S.EVENT_FIRMWARE] = min([*due, S.NEVER])
+
+    def _lines(self, timer: bool) -> int:
+        r = self._state.registers
+        external = bool(r[W.IRQ_PENDING] & r[W.CPU_IRQ_ENABLE])
+        software = bool(r[W.MAILBOX_STATUS] & W.FULL_TO_CORE)
+        return external << EXTERNAL | software << SOFTWARE | timer << TIMER
+
+    def _reset(self, bitten: bool) -> None:
+        """The core is in reset at its cycle; the watchdog is off. RAM stays."""
+        s = self._state
+        reset(s.hart, self._entry, int(s.hart["cycle"][0]))
+        s.core["firmware"][0, S.BITE_AT] = 0
+        s.registers[W.WATCHDOG] = 0
+        s.registers[W.CPU_STATUS] |= np.uint32(W.CPU_BITTEN * bitten)
+        self._publish(False)
+
+    def _publish(self, asleep: bool) -> None:
+        s = self._state
+        s.registers[W.CPU_PC] = s.hart["pc"][0]
+        status = int(s.registers[W.CPU_STATUS]) & ~W.CPU_ASLEEP
+        s.registers[W.CPU_STATUS] = status | W.CPU_ASLEEP * asleep
+
+    def _access(self, bus: FirmwareBus) -> None:
+        """The access that the hart describes, at NOW, or a fault where there is nothing to access so."""
+        s, h = self._state, self._state.hart[0]
+        address, value = int(h["bus_address"]) - MEMORY.mmio_base, int(h["bus_value"])
+        load = int(h["bus_kind"]) == BUS_LOAD
+        if h["bus_size"] != 4 or not self._there(address, load, value):
+            hart.bus_fault(s.hart, self._model, int(self._plant.timing[0]["issue"]) + 1)
+        elif load:
+            found = bus.read(address)
+            hart.finish_load(s.hart, found, max(bus.cost, 1))
+        else:
+            bus.write(address, value)
+            hart.finish_store(s.hart, max(bus.cost, 1))
+            if address < REGISTER_SPACE and access_table().decode[address >> 2] == W.WATCHDOG:
+                s.core["firmware"][0, S.BITE_AT] = int(h["cycle"]) + value if value else 0
+
+    def _there(self, address: int, load: bool, value: int) -> bool:
+        """Whether there is such a register, or whether the host might make the same access to a window."""
+        if address < REGISTER_SPACE:
+            return bool(access_table().decode[address >> 2] >= 0)
+        record = np.zeros(1, RECORD)
+        record["op"], record["addr"], record["value"] = Op.READ if load else Op.WRITE, address, value
+        try:
+            check(record, (), self._plant.rules, self._plant.windows, self._capabilities, 0)
+        except ProtocolError:
+            return False
+        return True
