@@ -157,11 +157,11 @@ class Chip:
         self._motion.advance(result.t_end)
         return result
 
-    def _step_firmware(self, until: int) -> None:
+    def _step_firmware(self, until: int, once: bool) -> None:
         """The firmware's event: behavioural firmware acts now, and wakes no earlier than its accesses took."""
         bus = FirmwareBus(self._plant, self.state, self._windows, self._motion.correlator, self._sense)
         if self._core is not None:
-            self._core.step(until, bus)
+            self._core.step(until, once, bus, self._motion.correlator)
             self.between_calls()
             return
         assert self._firmware is not None

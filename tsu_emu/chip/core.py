@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,18 @@ from tsu_contract.errors import ProtocolError
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.registers import REGISTER_SPACE, access_table
 from tsu_emu import state as S
+from tsu_emu.chip.core_loop import compare_at, work
 from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.plant import Plant
 from tsu_emu.config import ConfigError, Core
 from tsu_emu.cpu import elf, hart
-from tsu_emu.cpu.machine import EXTERNAL, SOFTWARE, TIMER
+from tsu_emu.cpu.machine import TIMER
 from tsu_emu.cpu.state import BUS_LOAD, MemoryMap, make_model, new_hart, reset
 from tsu_emu.digital import words as W
 from tsu_emu.digital.validate import check
 
 MEMORY = MemoryMap(mmio_base=0x4000_0000, mmio_bytes=0x8000_0000)
 """The chip's register at 0 and its windows lie at 0x4000_0000 and on, as the core sees them."""
-SLICE = 10_000_000
-"""Cycles that the core runs in one go, some 100 ms."""
 
 
 class FirmwareCore:
@@ -46,8 +46,12 @@ class FirmwareCore:
         state.registers[W.CPU_PC] = self._entry
         state.events[S.EVENT_FIRMWARE] = 0
 
-    def step(self, until: int, bus: FirmwareBus) -> None:
-        """The core's event is due at NOW: it runs as far as nothing else happens, at most to `until`, or makes one access."""
+    def step(self, until: int, once: bool, bus: FirmwareBus, correlator: Callable[[int], None]) -> None:
+        """The core's event is due at NOW: it works as far as nothing else happens, at most to `until`.
+
+        once : no further than its next access; bus : for accesses that are not just to registers; correlator : is told of writes
+        of CORR.CTRL
+        """
         s, h = self._state, self._state.hart[0]
         now, held = int(s.time[S.NOW]), bool(s.registers[W.CPU_CTRL] & W.CPU_HOLD)
         s.events[S.EVENT_FIRMWARE] = S.NEVER
@@ -55,33 +59,30 @@ class FirmwareCore:
             s.events[S.EVENT_FIRMWARE] = h["cycle"]
             return
         h["cycle"] = max(int(h["cycle"]), now)
-        bite = int(s.core["firmware"][0, S.BITE_AT])
-        bitten = 0 < bite <= now
+        bitten = 0 < s.core["firmware"][0, S.BITE_AT] <= now
         if held or bitten:
             self._reset(bitten)
             if held:
                 return
-            bite = 0
-        compare = int(s.registers[W.COMPARE_HIGH]) << 32 | int(s.registers[W.COMPARE_LOW])
-        h["lines"] = self._lines(now >= compare)
-        ends = [until + 1, now + SLICE, int(s.events[S.EVENT_SETTLED]), int(s.events[S.EVENT_SEQUENCER])]
-        ends += [int(s.events[S.EVENT_STALE]) + 1] + [bite] * (bite > 0) + [compare] * (compare > now)
-        reason, _ = hart.run(s.hart, self._model, self._rom, s.core_ram, min(min(ends), S.NEVER))
+        p = self._plant
+        reason, effects = work(s.core, p.rules, p.timing, s.hart, self._model, self._rom, s.core_ram, until, once)
         if reason == hart.BUS:
-            s.time[S.NOW] = h["cycle"]
             self._access(bus)
-        waits = reason == hart.ASLEEP and h["cycle"] <= now
-        due = [int(h["cycle"])]
+        elif effects:
+            correlator(effects)
+        now, due = int(s.time[S.NOW]), int(h["cycle"])
+        waits = reason == hart.ASLEEP and due <= now
         if waits:
-            due = [bite] * (bite > 0) + [compare] * bool(compare > now and h["mie"] & 1 << TIMER)
+            due = self._wakes(now)
         self._publish(waits)
-        s.events[S.EVENT_FIRMWARE] = min([*due, S.NEVER])
+        s.events[S.EVENT_FIRMWARE] = due
 
-    def _lines(self, timer: bool) -> int:
-        r = self._state.registers
-        external = bool(r[W.IRQ_PENDING] & r[W.CPU_IRQ_ENABLE])
-        software = bool(r[W.MAILBOX_STATUS] & W.FULL_TO_CORE)
-        return external << EXTERNAL | software << SOFTWARE | timer << TIMER
+    def _wakes(self, now: int) -> int:
+        """When the sleeping core wakes by itself."""
+        s = self._state
+        bite, compare = int(s.core["firmware"][0, S.BITE_AT]), int(compare_at(s.core))
+        timer = compare > now and bool(s.hart["mie"][0] & 1 << TIMER)
+        return min([S.NEVER] + [bite] * (bite > 0) + [compare] * timer)
 
     def _reset(self, bitten: bool) -> None:
         """The core is in reset at its cycle; the watchdog is off. RAM stays."""
@@ -99,7 +100,7 @@ class FirmwareCore:
         s.registers[W.CPU_STATUS] = status | W.CPU_ASLEEP * asleep
 
     def _access(self, bus: FirmwareBus) -> None:
-        """The access that the hart describes, at NOW, or a fault where there is nothing to access so."""
+        """The access that the hart describes, at NOW: to a window or the sensor, or a fault where there is nothing such."""
         s, h = self._state, self._state.hart[0]
         address, value = int(h["bus_address"]) - MEMORY.mmio_base, int(h["bus_value"])
         load = int(h["bus_kind"]) == BUS_LOAD
@@ -111,8 +112,6 @@ class FirmwareCore:
         else:
             bus.write(address, value)
             hart.finish_store(s.hart, max(bus.cost, 1))
-            if address < REGISTER_SPACE and access_table().decode[address >> 2] == W.WATCHDOG:
-                s.core["firmware"][0, S.BITE_AT] = int(h["cycle"]) + value if value else 0
 
     def _there(self, address: int, load: bool, value: int) -> bool:
         """Whether there is such a register, or whether the host might make the same access to a window."""
@@ -125,3 +124,13 @@ class FirmwareCore:
         except ProtocolError:
             return False
         return True
+
+
+def warm_up_core(plant: Plant, state: S.ChipState) -> None:
+    """Compiles what a chip's core runs, on a hart of its own whose first instruction traps; `state` is any chip's, and stays."""
+    harts, model, memory = new_hart(MEMORY.ram_base), make_model(MEMORY), np.zeros(1, np.uint32)
+    work(state.core, plant.rules, plant.timing, harts, model, memory, memory.copy(), 0, False)
+    compare_at(state.core)
+    hart.bus_fault(harts, model, 1)
+    hart.finish_load(harts, 0, 1)
+    hart.finish_store(harts, 1)

@@ -27,13 +27,13 @@ BUDGET = 10_000_000
 class Motion:
     """Moves one chip.
 
-    step_firmware : the firmware's event is due now, and it may act up to the cycle it is given
+    step_firmware : the firmware's event is due now, and it may act up to the cycle it is given, or once if somebody waits
     between_calls : called every now and then in the midst of a long run
     """
 
     def __init__(
         self, plant: Plant, state: S.ChipState, parameters: Parameters, array: Array, converters: Converters,
-        step_firmware: Callable[[int], None],
+        step_firmware: Callable[[int, bool], None],
     ) -> None:  # fmt: skip
         self._plant, self._state, self._running = plant, state, state.running
         self._parameters, self._array, self._converters = parameters, array, converters
@@ -49,7 +49,7 @@ class Motion:
             if self._plant.deferred:
                 self._pay()
             if reason == machine.AT_FIRMWARE:
-                self._step_firmware(until)
+                self._step_firmware(until, word >= 0)
             elif reason == machine.OUT_OF_BUDGET:
                 self.between_calls()
             elif reason == machine.AT_PARAMETERS:

@@ -1,0 +1,81 @@
+"""The firmware core at work between two events of its chip, compiled: instructions, and accesses to registers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsu_contract.registers import REGISTER_SPACE
+from tsu_emu import state as S
+from tsu_emu.cpu.hart import BUS, UNTIL, finish_load, finish_store, run
+from tsu_emu.cpu.machine import EXTERNAL, SOFTWARE, TIMER
+from tsu_emu.cpu.state import BUS_LOAD
+from tsu_emu.digital import words as W
+from tsu_emu.digital.regfile import read_word, write_word
+from tsu_emu.jit import inner, kernel
+
+U, Z = np.uint32, np.int64
+NOW, NEVER, BITE_AT, EVENT_SETTLED, EVENT_SEQUENCER, EVENT_STALE = (
+    S.NOW, S.NEVER, S.BITE_AT, S.EVENT_SETTLED, S.EVENT_SEQUENCER, S.EVENT_STALE,
+)  # fmt: skip
+PENDING, ENABLE, STATUS, FULL, LOW, HIGH = (
+    W.IRQ_PENDING, W.CPU_IRQ_ENABLE, W.MAILBOX_STATUS, W.FULL_TO_CORE, W.COMPARE_LOW, W.COMPARE_HIGH,
+)  # fmt: skip
+SENSOR, WATCHDOG, CTRL, HOLD, SPACE = W.SENSOR, W.WATCHDOG, W.CPU_CTRL, W.CPU_HOLD, REGISTER_SPACE
+SLICE = 10_000_000
+"""Cycles that the core works in one go, some 100 ms."""
+
+
+@kernel
+def compare_at(core):  # type: ignore[no-untyped-def]
+    """Cycle from which the timer's line is up, or NEVER."""
+    c = core[0]
+    cycle = Z(c.registers[HIGH]) << 32 | Z(c.registers[LOW])
+    return cycle if cycle >= 0 else Z(NEVER)
+
+
+@inner
+def _end(c, until, compare, now):  # type: ignore[no-untyped-def]
+    """Cycle at which something else is due, after `until` at the latest; instructions that begin before it are the core's."""
+    end = min(until, c.events[EVENT_STALE], NEVER - 1) + 1
+    end = min(end, c.events[EVENT_SETTLED], c.events[EVENT_SEQUENCER])
+    bite = c.firmware[BITE_AT]
+    end = min(end, bite) if bite > 0 else end
+    return min(end, compare) if compare > now else end
+
+
+@kernel
+def work(core, all_rules, timings, harts, models, rom, ram, until, once):  # type: ignore[no-untyped-def]
+    """The core executes from its cycle, which is NOW, as far as nothing else happens, at most to `until` or for SLICE cycles.
+
+    once : return after the first access, so that somebody can look at registers between two of them
+    Returns (reason, effects): UNTIL, with what the correlator is to do; ASLEEP; BUS: NOW is the cycle of an access that this loop
+    leaves to its caller.
+    """
+    c, rules, timing, h = core[0], all_rules[0], timings[0], harts[0]
+    until = min(until, h.cycle + SLICE)
+    while True:
+        now, compare = h.cycle, compare_at(core)
+        h.lines = U(
+            Z((c.registers[PENDING] & c.registers[ENABLE]) != U(0)) << EXTERNAL
+            | Z((c.registers[STATUS] & U(FULL)) != U(0)) << SOFTWARE
+            | Z(now >= compare) << TIMER
+        )
+        reason, _ = run(harts, models, rom, ram, _end(c, until, compare, now))
+        if reason != BUS:
+            return reason, 0
+        c.time[NOW] = h.cycle
+        address, effects = Z(h.bus_address) - models[0].mmio_base, 0
+        word = Z(rules.decode[address >> 2]) if address < SPACE and h.bus_size == U(4) else Z(-1)
+        if word < 0 or word == SENSOR:
+            return BUS, 0
+        if h.bus_kind == U(BUS_LOAD):
+            found = read_word(c, rules, word)
+            finish_load(harts, found, max(timing.issue + timing.access + timing.return_, 1))
+        else:
+            value = h.bus_value
+            effects = write_word(c, rules, timing, word, value, U(0xFFFFFFFF), True)
+            finish_store(harts, max(timing.issue + timing.access, 1))
+            if word == WATCHDOG:
+                c.firmware[BITE_AT] = h.cycle + Z(value) if value > U(0) else 0
+        if once or effects or c.registers[CTRL] & U(HOLD):
+            return UNTIL, effects
