@@ -101,6 +101,14 @@ def test_the_timer_interrupts_at_its_cycle(tmp_path: Path) -> None:
     assert d.read("CPU.STATUS") == PRESENT | ASLEEP
 
 
+def test_the_timer_interrupts_a_core_at_work(tmp_path: Path) -> None:
+    """As above, out of a loop, while the host waits far beyond."""
+    main = [*li(6, 1000), *put("TIMER.COMPARE_LOW", 6), *put("TIMER.COMPARE_HIGH", 0), *listen(TIMER), 0x13, 0xFFDFF06F]
+    d = desk(tmp_path, main, [*reply_at(0xB00), csrw(0x304, 0), MRET])
+    to(d, 5000)
+    assert d.read("MAILBOX.FROM_CORE") == 1001
+
+
 ECHO = [
     *get("MAILBOX.TO_CORE", 7),
     addi(7, 7, 1),
@@ -156,7 +164,7 @@ def test_the_watchdog_resets_the_core(tmp_path: Path) -> None:
     d = desk(tmp_path, main)
     t = d.chip.config.timing
     started = 2 + (t.issue + t.access + t.return_) + 2 + 2 + 2 + (t.issue + t.access)
-    to(d, started + 499)
+    to(d, started + 300)
     assert d.read("MAILBOX.STATUS") == 0
     to(d, 3000)
     assert d.read("CPU.STATUS") == PRESENT | ASLEEP | BITTEN
@@ -176,6 +184,15 @@ def test_the_host_holds_the_core(tmp_path: Path) -> None:
     d.set(CPU__CTRL=0)
     to(d, 3000)
     assert 500 < hart(d, "retired") < 1001
+
+
+def test_the_core_may_hold_itself(tmp_path: Path) -> None:
+    """What follows the write of HOLD is not executed."""
+    main = [addi(7, 0, 1), *put("CPU.CTRL", 7), lui(8, 0x2000_0000), stw(7, 8, 0), *FOREVER]
+    d = desk(tmp_path, main)
+    to(d, 1000)
+    assert d.read("CPU.STATUS") == PRESENT
+    assert d.chip.state.core_ram[0] == 0
 
 
 @pytest.mark.parametrize(
