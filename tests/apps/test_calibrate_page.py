@@ -15,6 +15,7 @@ PRINTED = """True True
 1 True 1.0
 True False True True
 ['adc', 'offsets', 'slopes', 'temperature', 'couplers'] fresh
+5 True
 (400, 64, 16) True
 True True
 """
@@ -22,7 +23,7 @@ True True
 
 def test_examples_run_in_order(tmp_path: Path) -> None:
     examples = re.findall(r"<!-- example -->\n```python\n(.*?)```", PAGE, re.S)
-    assert len(examples) == 7
+    assert len(examples) == 8
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path if p)}
     command = [sys.executable, "-W", "error", "-c", "\n".join(examples)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, env=paths, cwd=tmp_path)
