@@ -12,6 +12,7 @@ from typing import Any
 
 import tsu_driver
 from tsu_apps.calibrate.graph import CalibrationFailed, Calibrator, Event, standard
+from tsu_apps.calibrate.history import append
 from tsu_apps.calibrate.work import Work
 from tsu_apps.characterise.__main__ import Progress
 from tsu_driver.errors import TsuError
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-self-test", action="store_true", help="take all cells and DACs for good")
     parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="share of the full sample sizes, .05 to 10 (1)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the calibration")
+    parser.add_argument("--history", type=Path, metavar="DIR", help="add the calibration to the chip's file there (netCDF)")
     parser.add_argument("--nvm", action="store_true", help="keep the calibration in the chip's own memory")
     parser.add_argument("--limit", type=float, metavar="S", help="chip time after which the calibration counts as stale")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was done as JSON")
@@ -65,6 +67,8 @@ def _calibrate(given: argparse.Namespace) -> Calibrator:
             chip.stamp_calibration(given.limit)
         if given.output:
             work.calibration.save(given.output)
+        if given.history:
+            append(given.history, calibrator)
         if given.nvm:
             chip.store_calibration(work.calibration)
         return calibrator
@@ -95,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CalibrationFailed as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 1
-    except (TsuError, ValueError, OSError) as error:
+    except (TsuError, ValueError, OSError, ModuleNotFoundError) as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 2
     beyond = [name for name, result in calibrator.results.items() if result.left > calibrator.procedures[name].limit]
