@@ -153,6 +153,20 @@ def test_all_that_a_workload_had_is_there_again() -> None:
         assert programmed(chip) == before
 
 
+def test_asynchronous_cells_go_on_from_where_they_were() -> None:
+    with open_in_process("smtj-64") as chip:
+        pairs = chip.topology.pairs
+        chip.program_couplings((pairs, np.full(len(pairs), 0.3)), np.full(64, 0.2))
+        chip.run(50)
+        spins, work = chip.read(), Work.of(chip)
+        with set_aside(chip):
+            work.quiet()
+            work.loosen()
+            chip.run(50)
+            assert not np.array_equal(chip.read(), spins)
+        assert np.array_equal(chip.read(), spins)
+
+
 def moments(chip: InProcessChip, runs: int, between: Any) -> Any:
     """(planes, pairs) means of products over runs of one sweep each, `between` done before every one."""
     total = 0.0

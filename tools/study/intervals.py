@@ -93,8 +93,9 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
             )  # fmt: skip
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.set_ylim(bottom=0.002)
         label(axis, "six cells, just before a correction", "time between corrections  (s)", title)
-    axes[0].legend(frameon=False, fontsize=9)
+    axes[0].legend(frameon=False, fontsize=8, loc="lower right", ncols=2)
     return {"intervals": figure}
 
 
@@ -107,7 +108,7 @@ STUDY = Study(
         Quantity("offset", "kT", "rms offset just before a correction"),
         Quantity("distance", "", "total variation distance just before a correction"),
     ],
-    dies=8,
+    dies=6,
     files=[shipped()["digits-typical"]],
     judge=judge,
     draw=draw,
