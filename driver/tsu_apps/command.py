@@ -9,6 +9,7 @@ USAGE = """usage: tsu JOB [ARGUMENTS]
 
   calibrate     find the trims and corrections that a chip needs
   characterise  measure what a chip is, write a datasheet
+  test          test a chip against limits, as its maker does
 
 `tsu JOB --help` says more."""
 
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tsu_apps.calibrate.__main__ import main as run
         case "characterise":
             from tsu_apps.characterise.__main__ import main as run
+        case "test":
+            from tsu_apps.production.__main__ import main as run
         case "-h" | "--help":
             print(USAGE)
             return 0
