@@ -12,12 +12,13 @@ pytest.importorskip("xarray")
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("tools", "tools/study")]
 
 import calibration  # noqa: E402
+import six_cells  # noqa: E402
 from in_process import open_in_process  # noqa: E402
 
 
 def test_the_law_of_symmetric_cells_is_boltzmanns() -> None:
-    J, h, wanted = calibration.problem()
-    assert calibration.stationary(J, h) == pytest.approx(wanted, abs=1e-12)
+    J, h, wanted = six_cells.problem()
+    assert six_cells.stationary(J, h) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_the_law_of_a_pair_that_hears_differently_is_that_of_its_sweep() -> None:
@@ -33,16 +34,16 @@ def test_the_law_of_a_pair_that_hears_differently_is_that_of_its_sweep() -> None
     q = (low + given_down * (high - low)) / (1.0 - (given_up - given_down) * (high - low))
     p = q * given_up + (1 - q) * given_down
     wanted = [(1 - p) * (1 - low), p * (1 - high), (1 - p) * low, p * high]
-    assert calibration.stationary(J, h) == pytest.approx(wanted, abs=1e-12)
+    assert six_cells.stationary(J, h) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_a_chip_without_errors_is_off_by_rounding_alone() -> None:
     """Codes of 10 bits are off by 1.1 mkT rms; twice that in the field of six cells moves the law by less than .005."""
-    right = {k: v for k, v in calibration.SIX.items() if "sigma" not in k and "trim" not in k}
+    right = {k: v for k, v in six_cells.SIX.items() if "sigma" not in k and "trim" not in k}
     with open_in_process("ideal-16", changes=right) as chip:
-        assert calibration.distance(chip) < 0.005
+        assert six_cells.distance(chip) < 0.005
     with open_in_process("ideal-16", changes=right | {"cell.offset_sigma_kt": 0.2}) as chip:
-        assert calibration.distance(chip) > 0.03
+        assert six_cells.distance(chip) > 0.03
 
 
 def test_stages_bring_the_law_nearer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,92 +8,32 @@ noise is taken off.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from functools import lru_cache
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from digits_weights import deployed, ideal
 from in_process import InProcessChip, open_in_process
+from six_cells import SIX, distance
 
 from tsu_apps.calibrate import Calibrator, Work
 from tsu_apps.calibrate.cells import Offsets, Slopes
 from tsu_apps.calibrate.couplers import Couplers
 from tsu_apps.calibrate.procedure import Procedure, rms_less
-from tsu_apps.models import Boltzmann, exact
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study, mean_error
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "experiments"))
-
-SIX: Mapping[str, object] = {
-    "fabric.topology.cells": 6, "fabric.planes": 256, "coupling.dac.bits": 10, "bias.dac.bits": 10, "coupling.gain_sigma": 0.05,
-    "cell.slope_sigma": 0.1, "cell.offset_sigma_kt": 0.2, "trim.bits": 9, "trim.offset_full_scale_kt": 0.8,
-    "trim.slope_full_scale": 0.4, "trim.element_sigma": 0.05, "trim.gain_sigma": 0.02,
-}  # fmt: skip
-STRENGTH = 0.5
-"""Standard deviation of couplings and biases of the six cells' problem, kT."""
 STAGES = ("none", "offsets", "slopes", "couplers")
 LEFT = ("offsets", "slopes", "couplers")
 LIMITS = {"offsets": 0.01, "slopes": 0.005, "couplers": 0.015}
 EFFORT = {"six": 0.5, "digits-typical": 1.0}
 FRESH = 4.0
 """Effort of the fresh measurement, in quick looks."""
-TICKS = 6000
-"""Of training the digits' weights on a chip without errors."""
-
-
-@lru_cache
-def problem() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(J, h, probabilities of the 64 states) of six cells."""
-    rng, pairs = np.random.default_rng(20), np.array(list(combinations(range(6), 2)))
-    values, h = (np.clip(STRENGTH * rng.standard_normal(n), -1.9, 1.9) for n in (len(pairs), 6))
-    J = np.zeros((6, 6))
-    J[pairs[:, 0], pairs[:, 1]] = J[pairs[:, 1], pairs[:, 0]] = values
-    return J, h, exact(Boltzmann(pairs, values, h)).probabilities
-
-
-def fields_of(chip: InProcessChip) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """((couplers,) J, (cells,) h) that the chip's cells have at T = 1, by the truth."""
-    J, h, slope, offset, gain, dac = (
-        chip.oracle.truth(name) for name in ("J", "h", "slope", "offset", "noise_temperature", "temperature_dac")
-    )
-    temperature = gain[0] * dac[chip.read_register("TEMP.TDAC")] + gain[1]
-    return J * slope[chip.topology.target.astype(np.int64)] / temperature, (h + offset) * slope / temperature
-
-
-def stationary(J: NDArray[np.float64], h: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Law of the states of cells updated one after the other, J (cells, cells) being what each hears: the stationary vector of
-    the sweep. State k has cell i up where bit i is set."""
-    cells = len(h)
-    states = np.where(np.arange(1 << cells)[:, None] >> np.arange(cells) & 1, 1.0, -1.0)
-    sweep = np.eye(len(states))
-    for i in range(cells):
-        up = 1.0 / (1.0 + np.exp(-2.0 * (states @ J[i] + h[i])))
-        step = np.zeros_like(sweep)
-        high, low = np.arange(len(states)) | 1 << i, np.arange(len(states)) & ~(1 << i)
-        step[np.arange(len(states)), high], step[np.arange(len(states)), low] = up, 1.0 - up
-        sweep = sweep @ step
-    values, vectors = np.linalg.eig(sweep.T)
-    law = np.real(vectors[:, np.argmax(np.real(values))])
-    return np.asarray(law / law.sum())
-
-
-def distance(chip: InProcessChip) -> float:
-    """Total variation distance of what the chip does with the six cells' problem from the law that was asked for."""
-    J, h, wanted = problem()
-    chip.program_couplings(J, h)
-    got_J, got_h = fields_of(chip)
-    matrix = np.zeros((6, 6))
-    matrix[chip.topology.target.astype(np.int64), chip.topology.source.astype(np.int64)] = got_J
-    return float(0.5 * np.abs(stationary(matrix, got_h) - wanted).sum())
+TOOLS = Path(__file__).resolve().parents[1]
 
 
 def fresh(work: Work, procedure: Procedure) -> float:
@@ -139,56 +79,6 @@ def _judge_stage(out: dict[str, Any], stage: int, chip: InProcessChip, digits: b
         out["distance"][stage] = distance(chip)
     elif stage in (0, len(STAGES) - 1):
         out["nats"][stage], out["accuracy"][stage] = deployed(chip)
-
-
-@lru_cache
-def machine() -> Any:
-    """Digits' weights, trained once on a chip without errors; kept in the cache directory, since every worker needs them."""
-    from fcntl import LOCK_EX, flock
-
-    from digits import estimator, load
-
-    from tsu_emu.jit import cache_directory
-
-    kept = cache_directory().parent / f"digits-weights-{TICKS}.npz"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with kept.with_suffix(".lock").open("w") as lock:
-        flock(lock, LOCK_EX)
-        if not kept.exists():
-            with open_in_process("digits-ideal", die_seed=1, run_seed=1) as chip:
-                trained = estimator("ctd", chip, 0, ticks=TICKS)
-                trained.fit(load().train, load().train_y, progress=False)
-                scratch = kept.with_suffix(".new.npz")
-                fields = ("pairs_", "temperature_", "weights_", "biases_", "last_weights_", "last_biases_")
-                np.savez(scratch, **{name: getattr(trained, name) for name in fields})
-                scratch.replace(kept)
-    return dict(np.load(kept))
-
-
-def deployed(chip: InProcessChip) -> tuple[float, float]:
-    """(mean log-likelihood of held-out digits, nats; accuracy) of the ideal weights on a chip."""
-    from digits import estimator, load
-
-    from tsu_apps.models import log_likelihood
-
-    chip.unclamp()
-    chip.enable_planes(chip.capabilities.planes)
-    chip.set_temperature(1.0)
-    judge = estimator("ctd", chip, 0, ticks=1)
-    for name, value in machine().items():
-        setattr(judge, name, value if value.ndim else float(value))
-    accuracy = judge.score(load().test, load().test_y)
-    chip.unclamp()
-    J, h = fields_of(chip)
-    model, _ = Boltzmann.symmetrised(np.asarray(chip.topology.row), chip.topology.source, J, h)
-    examples = judge.layout.examples(load().test, load().test_y)
-    return log_likelihood(model, judge.layout.clamped, examples).mean, accuracy
-
-
-def ideal() -> tuple[float, float]:
-    """(nats, accuracy) on a chip without errors."""
-    with open_in_process("digits-ideal", die_seed=1, run_seed=2) as chip:
-        return deployed(chip)
 
 
 def judge(data: xr.Dataset) -> list[Row]:
@@ -277,6 +167,7 @@ STUDY = Study(
         Quantity("joules", "J", "energy", _STAGED),
     ],
     dies=100,
+    files=[TOOLS / "six_cells.py", TOOLS / "digits_weights.py"],
     judge=judge,
     draw=draw,
 )
