@@ -46,8 +46,8 @@ def machine() -> Any:
     return dict(np.load(kept))
 
 
-def deployed(chip: InProcessChip) -> tuple[float, float]:
-    """(mean log-likelihood of held-out digits, nats; accuracy) of the ideal weights on a chip."""
+def deployed(chip: InProcessChip, hotter: float = 1.0) -> tuple[float, float]:
+    """(mean log-likelihood of held-out digits, nats; accuracy) of the ideal weights on a chip that is set hotter by a factor."""
     from digits import estimator, load
 
     from tsu_apps.models import log_likelihood
@@ -58,6 +58,7 @@ def deployed(chip: InProcessChip) -> tuple[float, float]:
     judge = estimator("ctd", chip, 0, ticks=1)
     for name, value in machine().items():
         setattr(judge, name, value if value.ndim else float(value))
+    judge.temperature_ *= hotter
     accuracy = judge.score(load().test, load().test_y)
     chip.unclamp()
     J, h = fields_of(chip)

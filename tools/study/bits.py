@@ -51,16 +51,20 @@ def floor() -> float:
     return float(0.5 * np.sqrt(2 * p * (1 - p) / (np.pi * SAMPLES)).sum())
 
 
-def measure(point: Point, die_seed: int) -> dict[str, float]:
-    """The distance of one die."""
+def imprecise(point: Point) -> dict[str, object]:
+    """What a chip is to be changed by to err as a point says."""
     bits, mismatch = point["bits"], point["mismatch"]
-    changes = {"fabric.topology.cells": CELLS, "fabric.planes": PLANES, "temperature.dac.bits": 12}
-    changes |= {
+    changes: dict[str, object] = {
         f"{bank}.dac.{key}": value
         for bank in ("coupling", "bias")
         for key, value in (("bits", bits), ("element_sigma", mismatch))
     }
-    changes |= {"coupling.gain_sigma": mismatch, "cell.slope_sigma": mismatch}
+    return changes | {"temperature.dac.bits": 12, "coupling.gain_sigma": mismatch, "cell.slope_sigma": mismatch}
+
+
+def measure(point: Point, die_seed: int) -> dict[str, float]:
+    """The distance of one die."""
+    changes = {"fabric.topology.cells": CELLS, "fabric.planes": PLANES} | imprecise(point)
     pairs, J, h, _ = problem()
     with open_in_process(CONFIG, die_seed=die_seed, run_seed=die_seed, changes=changes) as chip:
         chip.program_couplings((pairs, J), h)

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 CONFIDENCE = 0.95
+ALIKE = 1e-9
+"""Values that differ by no more than this share of the greatest are the same but for rounding."""
 NOT_NORMAL = 0.01
 """Probability of the W of Shapiro and Wilk below which values count as not normal."""
 
@@ -62,6 +64,12 @@ class Capability:
         return not self.normality < NOT_NORMAL
 
 
+def alike(values: ArrayLike) -> bool:
+    """Whether all values are the same."""
+    x = np.asarray(values, np.float64)
+    return bool(np.ptp(x) <= ALIKE * abs(x).max())
+
+
 def capability(values: ArrayLike, lower: float, upper: float) -> Capability:
     """Of values, NaN left out, against limits, infinite for none; ValueError if fewer than two are left."""
     x = np.asarray(values, np.float64).ravel()
@@ -71,7 +79,7 @@ def capability(values: ArrayLike, lower: float, upper: float) -> Capability:
         raise ValueError(f"{n} values; at least two are expected")
     mean, sigma = float(x.mean()), float(x.std(ddof=1))
     room = min(upper - mean, mean - lower)
-    if np.ptp(x) == 0:
+    if alike(x):
         cpk = math.copysign(math.inf, room)
         return Capability(n, mean, 0.0, cpk, cpk, cpk, math.nan)
     cpk = room / (3.0 * sigma)
