@@ -68,15 +68,16 @@ def crossed(values: ArrayLike) -> Gauge:
     parts = o * r * float(((by_part - mean) ** 2).sum()) / (p - 1)
     insertions = p * r * float(((by_insertion - mean) ** 2).sum()) / (o - 1)
     both, within = squares_both / free_both, squares_within / free_within
-    unlikely = float(stats.f.sf(both / within, free_both, free_within)) if within else 1.0
+    unlikely = float(stats.f.sf(both / within, free_both, free_within)) if within else float(not both)
     if unlikely > POOLED:
         both = within = (squares_both + squares_within) / (free_both + free_within)
         free_both = free_within = free_both + free_within
     mixed = max(0.0, (both - within) / r)
     between = max(0.0, (insertions - both) / (p * r))
     part = max(0.0, (parts - both) / (o * r))
-    of_insertions, of_both, of_within = 1.0 / (p * r), 1.0 / r - 1.0 / (p * r), 1.0 - 1.0 / r
-    gauge = _combined((insertions, o - 1, of_insertions), (both, free_both, of_both), (within, free_within, of_within))
+    of_insertions, of_within = 1.0 / (p * r), 0.0 if unlikely > POOLED else 1.0 - 1.0 / r
+    rest = (both, free_both, 1.0 - of_insertions - of_within), (within, free_within, of_within)
+    gauge = _combined((insertions, o - 1, of_insertions), *rest)
     low, high = _interval(gauge, _combined((parts, p - 1, 1.0 / (o * r)), (both, free_both, -1.0 / (o * r))))
     return Gauge(math.sqrt(within), math.sqrt(between + mixed), math.sqrt(part), low, high, unlikely)
 
