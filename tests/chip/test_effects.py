@@ -317,6 +317,9 @@ ELSEWHERE = {
     "tail_degrees": "analog/test_tails.py", "defect_alpha": "analog/test_clusters.py", "defect_radius": "analog/test_clusters.py",
     "quality": "physics/test_gaussian.py", "mode_tau_s": "physics/test_mixture.py",
     "generator": "physics/test_distribution.py",
+    **dict.fromkeys(
+        ("offset_kt", "slope", "coupler_gain", "coupler_offset_kt", "temperature"), "chip/test_measured_die.py"
+    ),
 }  # fmt: skip
 """Effects whose tests are in other files."""
 HERE = {

@@ -80,6 +80,11 @@ EVERYTHING: dict[str, Any] = {
 }  # fmt: skip
 TRIM = {"bits": 6, "element_sigma": 0.05, "gain_sigma": 0.02}
 RING = [[i, (i + 1) % 16] for i in range(16)] + [[0, 2], [5, 9]]
+MEASURED = {
+    "offset_kt": [0.01 * k for k in range(16)], "slope": [1 + 0.01 * k for k in range(16)], "temperature": [0.98, 0.03],
+    "coupler_gain": [1 - 0.01 * k for k in range(36)], "coupler_offset_kt": [0.002 * k for k in range(36)],
+}  # fmt: skip
+"""Of the sixteen cells of RING."""
 LENGTH = 48_000
 """Cycles of a life's program, about."""
 
@@ -89,7 +94,8 @@ def everything(kind: str, topology: dict[str, Any] | None = None, planes: int = 
     graph = topology or {"kind": "edges", "cells": 16, "pairs": [] if kind == "mixture" else RING}
     network = LADDER if kind in ("coloured", "pdit") else LOAD
     trim = TRIM if CELLS[kind]["kind"] in ("pbit", "async-pbit") else {}
-    return config(graph, planes, **{**EVERYTHING, "network": network, "cell": CELLS[kind], "trim": trim, **more})
+    known = MEASURED if kind == "by aes" and topology is None else {}
+    return config(graph, planes, **{**EVERYTHING, "network": network, "cell": CELLS[kind], "trim": trim, "die": known, **more})
 
 
 SIZES = {

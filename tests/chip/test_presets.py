@@ -200,6 +200,7 @@ def left_out(name: str, config: ChipConfig) -> set[str]:
         out |= {p for p in effects(config) if p.startswith(("coupling.", "network."))} | {"cell.synapse_s"}
     wafers = {"lot", "wafer", "radial", "dies_per_wafer", "wafers_per_lot"}
     out |= {f"process.{part}" for part in wafers | {"tail_degrees", "defect_alpha", "defect_radius"}}  # dies of no known fab
+    out |= {p for p in effects(config) if p.startswith("die.")}  # presets are of no single die
     if name == "z1":  # 4.3 million histories of gains would take a gigabyte
         out |= {"coupling.drift.ou_sigma"}
     return out & effects(config)

@@ -171,6 +171,14 @@ def build_analog(config: ChipConfig, graph: Graph) -> Analog:
     kappa = [spread(common[e], config.coupling.gain_sigma, noise.COUPLER_GAIN, e, 0) for e in couplers]
     alpha = [spread(1.0, cell.slope_sigma, noise.PBIT, i, 0) for i in cells]
     delta = [spread(0.0, cell.offset_sigma_kt, noise.PBIT, i, 1) for i in cells]
+    alpha, delta, kappa = (
+        list(stated) or drawn
+        for stated, drawn in ((config.die.slope, alpha), (config.die.offset_kt, delta), (config.die.coupler_gain, kappa))
+    )
+    for dac, offset in zip(coupling, config.die.coupler_offset_kt, strict=False):
+        dac.offset = offset
+    if config.die.temperature:
+        temperature.gain, temperature.offset = config.die.temperature
     offset_trim, slope_trim = trims(config, graph.cells)
     slope_most = [abs(alpha[i]) * (1.0 + slope_trim[i].bound) if slope_trim else abs(alpha[i]) for i in cells]
     offset_most = [abs(delta[i]) + offset_trim[i].bound if offset_trim else abs(delta[i]) for i in cells]

@@ -23,6 +23,8 @@ def serial_of(config: ChipConfig) -> str:
     for key in ("description", "provenance", "cpu"):
         del data[key]
     del data["seeds"]["run"]
+    if not any(data["die"].values()):
+        del data["die"]
     return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 

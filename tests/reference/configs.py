@@ -118,6 +118,22 @@ def _timing(rng: random.Random) -> dict[str, int]:
     return timing
 
 
+def _measured(rng: random.Random, config: dict[str, Any]) -> dict[str, Any]:
+    """Some or all values of a die that was measured, of one chip in five."""
+    if rng.random() < 0.8:
+        return {}
+    graph, fine = build_graph(parse(config)), config["bias"]["dac"]["full_scale"] < 0.02
+    cells, couplers, kt = graph.cells, len(graph.source), 0.002 if fine else 1.0
+    known = {
+        "offset_kt": [rng.uniform(-kt, kt) for _ in range(cells)],
+        "slope": [rng.uniform(0.5, 1.5) for _ in range(cells)],
+        "coupler_gain": [rng.uniform(0.5, 1.5) for _ in range(couplers)],
+        "coupler_offset_kt": [rng.uniform(-kt / 4, kt / 4) for _ in range(couplers)],
+        "temperature": [rng.uniform(0.9, 1.1), rng.uniform(-0.1, 0.1)],
+    }
+    return {name: values for name, values in known.items() if rng.random() < 0.8}
+
+
 def random_config(rng: random.Random) -> dict[str, Any]:
     """A chip small enough for the reference; it is slow enough for FLIPS_PER_CYCLE and the like."""
     fine, hz = rng.random() < 0.2, rng.randint(1, 2**32 - 1)
@@ -158,6 +174,7 @@ def random_config(rng: random.Random) -> dict[str, Any]:
         },
         "timing": _timing(rng),
     }
+    config["die"] = _measured(random.Random(config["seeds"]["die"]), config)
     config["cell"]["noise"] = {"kind": "ideal", "generator": "aes" if config["seeds"]["run"] % 4 == 0 else "threefry"}
     if rng.random() < 0.6:
         config["trim"] = {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tsu_emu.config import ChipConfig
+
 from . import analog, fabric
-from .analog import Dac, opposite
+from .analog import Analog, Dac, opposite
 from .fabric import Fabric
+from .topology import Graph
 
 Patch = pytest.MonkeyPatch
 
@@ -22,6 +25,36 @@ def stuck_bits_always_at_0(patch: Patch) -> None:
 
 def both_banks_stuck_alike(patch: Patch) -> None:
     patch.setattr(analog, "STUCK_BANKS", {})
+
+
+def _without(patch: Patch, name: str) -> None:
+    """A reference that does not take one list of what was measured of a die."""
+    right = fabric.build_analog
+
+    def build(config: ChipConfig, graph: Graph) -> Analog:
+        return right(config.model_copy(update={"die": config.die.model_copy(update={name: ()})}), graph)
+
+    patch.setattr(fabric, "build_analog", build)
+
+
+def measured_offsets_ignored(patch: Patch) -> None:
+    _without(patch, "offset_kt")
+
+
+def measured_slopes_ignored(patch: Patch) -> None:
+    _without(patch, "slope")
+
+
+def measured_coupler_gains_ignored(patch: Patch) -> None:
+    _without(patch, "coupler_gain")
+
+
+def measured_coupler_offsets_ignored(patch: Patch) -> None:
+    _without(patch, "coupler_offset_kt")
+
+
+def measured_temperature_ignored(patch: Patch) -> None:
+    _without(patch, "temperature")
 
 
 def dead_cells_ignored(patch: Patch) -> None:

@@ -11,7 +11,7 @@ from tsu_emu.analog.dac import DacBank, at, changes, make_bank, output, output_b
 from tsu_emu.analog.network import gains, opposites
 from tsu_emu.analog.process import deviates, midway
 from tsu_emu.analog.tails import own_deviates
-from tsu_emu.config import ChipConfig, Dac, Pdit
+from tsu_emu.config import ChipConfig, ConfigError, Dac, Pdit
 from tsu_emu.jit import kernel
 from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology
@@ -113,6 +113,13 @@ def _trims(
     return (banks[0], ones * (offset + reach[0])), (banks[1], ones * (slope * (1.0 + reach[1])))
 
 
+def _measured(values: tuple[float, ...], count: int, name: str) -> NDArray[np.float64]:
+    """Values that a configuration states; ConfigError if they are not those of this chip's elements."""
+    if len(values) != count:
+        raise ConfigError(f"die.{name}: {len(values)} values; this chip has {count} elements")
+    return np.array(values, np.float64)
+
+
 def make_die(config: ChipConfig, topology: Topology, moving: bool, terms: int = 1) -> Die:
     """The die of (config, config.seeds.die).
 
@@ -127,6 +134,18 @@ def make_die(config: ChipConfig, topology: Topology, moving: bool, terms: int = 
     kappa = _kappa(config, topology)
     alpha = 1.0 + _spread(config, getattr(cell, "slope_sigma", 0.0), Stream.PBIT, 0, place, FIELD_SLOPE)
     delta = _spread(config, cell.offset_sigma_kt, Stream.PBIT, 1, places, FIELD_OFFSET)
+    known = config.die
+    if known.slope:
+        alpha = _measured(known.slope, cells, "slope")
+    if known.offset_kt:
+        delta = _measured(known.offset_kt, cells, "offset_kt")
+    if known.coupler_gain:
+        kappa = _measured(known.coupler_gain, couplers, "coupler_gain")
+    if known.coupler_offset_kt:
+        coupling = coupling._replace(offset=_measured(known.coupler_offset_kt, couplers, "coupler_offset_kt"))
+    if known.temperature:
+        gain, offset = known.temperature
+        temperature = temperature._replace(gain=np.array([gain]), offset=np.array([offset]))
     (offset_trim, offset_most), (slope_trim, slope_most) = _trims(config, cells, np.abs(alpha), np.abs(delta))
     if config.trim.bits:
         alpha, delta = np.broadcast_to(alpha, cells).copy(), np.broadcast_to(delta, cells).copy()

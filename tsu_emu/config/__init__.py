@@ -33,6 +33,7 @@ from tsu_emu.config.cells import (
 from tsu_emu.config.core import Core
 from tsu_emu.config.devices import Bias, Coupling, Dac, Drift, Network, Storage, Temperature, Trim
 from tsu_emu.config.fabric import CELLS_MAX, Bipartite, Dense, Edges, Fabric, Grid, Learning, Sequencer, Timing
+from tsu_emu.config.measured import MeasuredDie
 from tsu_emu.config.surroundings import Adc, Energy, Process, Slow, Supply, Thermal, Tone
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Langevin",
     "Learning",
     "LfsrNoise",
+    "MeasuredDie",
     "Mixture",
     "Network",
     "Nvm",
@@ -133,6 +135,7 @@ class ChipConfig(Table):
     cpu: Core = Core()
     temperature: Temperature = Temperature()
     process: Process = Process()
+    die: MeasuredDie = MeasuredDie()
     network: Network = Network()
     storage: Storage = Storage()
     thermal: Thermal = Thermal()
@@ -217,6 +220,8 @@ class ChipConfig(Table):
             raise ValueError(f"adc.count 0: {self.cell.kind} cells are read through converters")
         if self.trim.bits and not isinstance(self.cell, Pbit | AsynchronousPbit):
             raise ValueError(f"trim.bits {self.trim.bits}: p-bits have trims; 0 expected for {self.cell.kind} cells")
+        if self.die.stated and not isinstance(self.cell, Pbit | AsynchronousPbit):
+            raise ValueError(f"die: values of single elements are those of p-bits, not of {self.cell.kind} cells")
         return self
 
 
