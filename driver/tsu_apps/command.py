@@ -10,6 +10,7 @@ USAGE = """usage: tsu JOB [ARGUMENTS]
   calibrate     find the trims and corrections that a chip needs
   characterise  measure what a chip is, write a datasheet
   test          test a chip against limits, as its maker does
+  twin          measure a chip, write it as a configuration that the emulator runs
 
 `tsu JOB --help` says more."""
 
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tsu_apps.characterise.__main__ import main as run
         case "test":
             from tsu_apps.production.__main__ import main as run
+        case "twin":
+            from tsu_apps.twin.__main__ import main as run
         case "-h" | "--help":
             print(USAGE)
             return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,7 +99,7 @@ class Couplers(Procedure):
         return J, heard, errors
 
 
-def matrix(chip: Chip, J: Floats) -> object:
+def matrix(chip: Chip, J: Floats) -> Any:
     """Couplings (couplers,) as a sparse matrix, [i, j] being what cell i hears of cell j."""
     from scipy.sparse import csr_matrix
 
