@@ -25,14 +25,15 @@ from tsu_driver.errors import HostError
 FIELD, BIAS = 1.0, 0.5
 """Spread of the field of all neighbours, and of the bias, in the problems that a chip is measured with, kT."""
 PROBLEMS = 3
-"""Random problems; each is run as it is and with all its signs turned."""
+"""Problems; each is run as it is and with all its signs turned."""
+STEPS_RMS = float(np.sqrt(np.mean(np.arange(1, PROBLEMS + 1) ** 2)))
 SAMPLES, SAMPLES_T = 200_000, 60_000
 """Samples of each cell in a run, and at each temperature."""
 ODD = 8.0
 """Residuals, in medians, beyond which a converter has more than the usual mismatch: stuck bits, as a rule."""
 STEPS = 30
-LEAST_GAIN = 0.4
-"""Response to its bias below which a cell does not work."""
+LEAST_GAIN, MOST_ERROR = 0.4, 0.2
+"""A cell works if its response to its bias is greater, and known better: of a cell that never moves nothing is known."""
 
 
 def measure(chip: Chip, effort: float = 1.0, *, watch_s: float = 0.0, step: Callable[[float], None] = lambda share: None) -> Fit:
@@ -83,12 +84,18 @@ class _Problem:
 
 
 def _problem(chip: Chip, number: int, sign: float) -> _Problem:
-    """Random couplings and biases, uniform and so small that cells do not saturate."""
+    """Couplings and biases so small that cells do not saturate: each element has a third, two thirds and all of the most, each in
+    one of the problems, with random signs."""
     rng, cap = np.random.default_rng(number), chip.capabilities
     heard = int(np.diff(chip.topology.row.astype(np.int64)).max(initial=1))
     full_scale = cap.coupling_lsb * LSB_SCALE * (1 << cap.coupling_bits - 1)
-    most = min(np.sqrt(3.0) * FIELD / np.sqrt(max(heard, 1)), 0.9 * full_scale)
-    J, h = sign * rng.uniform(-most, most, cap.couplers), sign * np.sqrt(3.0) * BIAS * rng.uniform(-1.0, 1.0, cap.cells)
+
+    def steps(count: int) -> Floats:
+        turn = np.random.default_rng(PROBLEMS).integers(PROBLEMS, size=count)
+        return np.asarray(rng.choice([-1.0, 1.0], count) * ((turn + number) % PROBLEMS + 1) / STEPS_RMS)
+
+    spread = min(FIELD / np.sqrt(max(heard, 1)), 0.7 * full_scale)
+    J, h = sign * spread * steps(cap.couplers), sign * BIAS * steps(cap.cells)
     codes = chip.program_couplings(matrix(chip, J), h, corrected=False)
     lsb_J, lsb_h = cap.coupling_lsb * LSB_SCALE, cap.bias_lsb * LSB_SCALE
     return _Problem(codes.coupling_codes.astype(np.float64) * lsb_J, codes.bias_codes.astype(np.float64) * lsb_h, codes)
@@ -126,7 +133,7 @@ def _fields(work: Work) -> Fit:
     bias, coupler = straight(h, felt, felt_error), straight(J, heard, heard_error)
     odd = ~((coupler.gain > PLAUSIBLE[0]) & (coupler.gain < PLAUSIBLE[1]))
     gain, gain_error = np.where(odd, 1.0, coupler.gain), np.where(odd, PLAUSIBLE[1] - 1.0, coupler.gain_error)
-    dead = np.flatnonzero(bias.gain < LEAST_GAIN).tolist()
+    dead = np.flatnonzero(~(bias.gain > LEAST_GAIN) | (bias.gain_error > MOST_ERROR)).tolist()
     if dead:
         raise FitError(f"cells {dead} do not follow their bias; a twin is made of chips whose cells work")
     return Fit(
