@@ -1,7 +1,8 @@
 """The one way in which the chip's code is compiled, and where compiled code is kept.
 
 No fast-math: every operation rounds as docs/arithmetic.md says, on every processor. Numba does not notice that a function in
-another file changed, so the cache directory is named by a hash of all sources of the chip and its contract and Numba's version.
+another file changed, so the cache directory is named by a hash of all sources of the chip and its contract and Numba's version;
+the daemon and the lab bench, which no compiled function may use, are left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from numba import njit
 
 import tsu_contract
 
+NOT_COMPILED = ("server", "bench")
+"""Rooms of this package that compiled functions know nothing of; the import rules see to it."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -27,8 +30,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def cache_directory() -> Path:
     """Directory of this version's compiled code, under the user's cache directory (XDG_CACHE_HOME, else ~/.cache)."""
     digest = hashlib.sha256(numba.__version__.encode())
+    apart = {Path(__file__).resolve().parent / name for name in NOT_COMPILED}
     for package in (Path(__file__).resolve().parent, Path(tsu_contract.__file__).resolve().parent):
         for path in sorted([*package.rglob("*.py"), *package.rglob("*.json")]):
+            if apart & set(path.parents):
+                continue
             digest.update(path.relative_to(package).as_posix().encode())
             digest.update(path.read_bytes())
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
