@@ -8,6 +8,7 @@ from the law asked for are by the truth, just before each correction.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,7 +110,7 @@ STUDY = Study(
         Quantity("distance", "", "total variation distance just before a correction"),
     ],
     dies=6,
-    files=[shipped()["digits-typical"]],
+    files=[shipped()["digits-typical"], Path(__file__).with_name("calibration.py")],
     judge=judge,
     draw=draw,
 )
