@@ -154,7 +154,7 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
     axis.axhline(HELD_KT, color=INK, linewidth=0.8, linestyle=":", label=f"{HELD_KT:g} kT")
     axis.set_yscale("log")
     axis.legend(frameon=False, fontsize=9)
-    label(axis, f"Offsets of {len(data['die'])} dies, by the truth, just before a correction", "days", "rms over cells  (kT)")
+    label(axis, f"Offsets of {len(data['die'])} dies, by the truth, {MOMENTS_A_DAY} times a day", "days", "rms over cells  (kT)")
     return {"holding": figure}
 
 
