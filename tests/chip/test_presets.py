@@ -62,7 +62,7 @@ def life(config: ChipConfig) -> dict[str, Any]:
     """A chip boots and does SWEEPS sweeps, half of them three epochs later, then SWEEPS of one plane alone: what it showed."""
     started = perf_counter()
     chip = Chip(config, BootFirmware())
-    built, pins, topology = perf_counter() - started, Pins(chip), chip._plant.topology
+    pins, topology = Pins(chip), chip._plant.topology
     assert pins.operate([(Op.WAIT, at("SYS.BOOT"), READY, 0xFF, 10**8)]).failure is None
     codes = np.tile(np.array(UNIT_CODES.get(config.cell.kind, ()), "<i2"), chip.capabilities.cells).tobytes()
     if codes:
@@ -71,7 +71,7 @@ def life(config: ChipConfig) -> dict[str, Any]:
     run(pins, *half, *[Instruction(Opcode.ADC_SCAN)] * is_analog(config))
     assert pins.operate([(Op.DELAY, 0, 0, 0, 3 * config.slow.epoch_cycles)]).failure is None
     run(pins, *half)
-    shown = {"built_s": built, "energy_fj": counter(pins, "MON.ENERGY_UPDATE")}
+    shown = {"energy_fj": counter(pins, "MON.ENERGY_UPDATE")}
     for word in range((config.fabric.planes + 31) // 32):
         assert pins.operate([(Op.WRITE, at("FABRIC.PLANE_ENABLE") + 4 * word, int(word == 0), 0, 0)]).failure is None
     before = counter(pins, "MON.PHYS_TIME")
@@ -130,8 +130,7 @@ def test_z1_has_the_published_cells_degree_and_colours(z1: dict[str, Any]) -> No
     assert (z1["error"], z1["sweeps"]) == (0, 2 * SWEEPS)
 
 
-def test_z1_is_built_within_a_minute_and_3_gigabytes(z1: dict[str, Any]) -> None:
-    assert z1["built_s"] < 60
+def test_z1_is_built_within_3_gigabytes(z1: dict[str, Any]) -> None:
     assert z1["peak_kib"] * 1024 < 3e9
 
 

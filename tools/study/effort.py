@@ -52,7 +52,7 @@ def judge(data: xr.Dataset) -> list[Row]:
     rows = []
     efforts = data["effort"].to_numpy().tolist()
     for chip in data["chip"].to_numpy().tolist():
-        for name in ("seconds_of_chip", "joules", *LEFT, *(["distance"] if chip == "six" else [])):
+        for name in ("seconds_of_chip", *LEFT, "distance" if chip == "six" else "joules"):
             mean, error = mean_error(data[name].sel(chip=chip))
             unit = {"seconds_of_chip": "s", "joules": "J"}.get(name, UNITS.get(name, ""))
             for k, effort in enumerate(efforts):
