@@ -97,7 +97,7 @@ STUDY = Study(
         Quantity("distance", "", "total variation distance"),
     ],
     [Axis("chip", tuple(CHIPS)), Axis("effort", (0.02, 0.05, 0.1, 0.2, 0.5, 1.0), "", "share of the full sample sizes")],
-    dies=6,
+    dies=4,
     files=[shipped()["ideal-16"], shipped()["digits-typical"], Path(__file__).resolve().parents[1] / "six_cells.py"],
     judge=judge,
     draw=draw,

@@ -125,7 +125,7 @@ STUDY = Study(
         Quantity("accuracy", "", "accuracy on held-out digits"),
     ],
     AXES,
-    dies=8,
+    dies=6,
     files=[
         shipped()["ideal-16"], shipped()["digits-ideal"], TOOLS / "study" / "bits.py", TOOLS / "six_cells.py",
         TOOLS / "digits_weights.py",

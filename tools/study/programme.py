@@ -201,7 +201,7 @@ STUDY = Study(
         Quantity("serial_low"),
     ],
     [Axis("station", STATIONS, "K", "ambient temperature")],
-    dies=40,
+    dies=20,
     files=[shipped()[CONFIG], Path(__file__).resolve().parents[1] / "six_cells.py"],
     judge=judge,
     draw=draw,
