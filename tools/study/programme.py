@@ -164,6 +164,7 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
     left.set_yticks(range(len(shown)), shown)
     left.invert_yaxis()
     left.set_xscale("log")
+    left.set_xlim(0.3, 130.0)
     label(left, "errors of the tester", "%GRR, 95 % interval", "")
     gauge, true, measured = sort_of(data)
     bands = np.linspace(0.0, 3.0, 31)

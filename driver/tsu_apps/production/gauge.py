@@ -91,9 +91,9 @@ def _combined(*terms: tuple[float, int, float]) -> tuple[float, float]:
 
 def _interval(gauge: tuple[float, float], part: tuple[float, float]) -> tuple[float, float]:
     """Interval of sqrt(gauge / (gauge + part)) from that of the ratio of both, which goes as F; (0, 1) where a variance is not
-    positive."""
+    positive, or has less than one degree of freedom."""
     (g, free_g), (v, free_v) = gauge, part
-    if g <= 0 or v <= 0:
+    if g <= 0 or v <= 0 or min(free_g, free_v) < 1:
         return 0.0, 1.0
     tail = 0.5 * (1.0 - CONFIDENCE)
     low, high = (g / v / float(stats.f.ppf(q, free_g, free_v)) for q in (1.0 - tail, tail))
