@@ -12,7 +12,6 @@ import subprocess
 import sys
 from functools import reduce
 from operator import getitem
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,6 @@ def counter(pins: Pins, name: str) -> int:
 
 def life(config: ChipConfig) -> dict[str, Any]:
     """A chip boots and does SWEEPS sweeps, half of them three epochs later, then SWEEPS of one plane alone: what it showed."""
-    started = perf_counter()
     chip = Chip(config, BootFirmware())
     pins, topology = Pins(chip), chip._plant.topology
     assert pins.operate([(Op.WAIT, at("SYS.BOOT"), READY, 0xFF, 10**8)]).failure is None
