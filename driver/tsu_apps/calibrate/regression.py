@@ -14,6 +14,8 @@ STEPS, NEAR = 40, 0.03
 """Steps at most, and the step, in standard errors, that is the last."""
 SHORTER = 0.5
 """Share of the step before, of which a step must be less to go on with the same curvature."""
+LONGEST = 0.5
+"""Greatest change of any term in a step, kT; a longer step keeps its direction."""
 AT_ONCE = 4_000_000
 """Numbers that are held at once."""
 
@@ -95,7 +97,7 @@ def _climb(fit: _Own | _Shared, ups: Floats, start: Floats, ridge: float) -> tup
         if longest > max(SHORTER * before, NEAR):
             inverse, longest = _inverse(fit, w, ridge), np.inf
             continue
-        w += np.clip(step, -0.5, 0.5)
+        w += step * np.minimum(1.0, LONGEST / np.maximum(abs(step).max(axis=1, keepdims=True), 1e-9))
         if longest < NEAR:
             break
     return w, _errors(inverse)
