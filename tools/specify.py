@@ -4,7 +4,7 @@
 
 Options are bits of the converters, mismatch, bits of trims and how often a chip is calibrated anew; each die is calibrated
 through its pins, then drifts until the next calibration, and is judged by the truth: of `six`, the total variation distance from
-the law asked for; of `digits`, nats that weights trained on a chip without errors lose. Costs are assumed: docs/studies.md.
+the law asked for; of `digits`, nats that weights trained on a chip without errors lose. Costs are assumed: docs/specification.md.
 """
 
 from __future__ import annotations
