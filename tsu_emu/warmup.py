@@ -21,7 +21,6 @@ from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
 from tsu_emu import jit
 from tsu_emu.chip import Bus, Chip
-from tsu_emu.chip.core import warm_up_core
 from tsu_emu.chip.parameters import is_general
 from tsu_emu.config import ChipConfig, Edges, parse
 
@@ -65,6 +64,8 @@ def warm_up_once(progress: Progress, config: ChipConfig) -> None:
     """As `warm_up`, and returns at once if it was done before on this machine by this version; a firmware core as well."""
     _lead(progress, [life for life in _lives(config) if not _mark(life).exists()])
     if config.cpu.image:
+        from tsu_emu.chip.core import warm_up_core
+
         chip = Chip(_pbits(0.0))
         warm_up_core(chip.plant, chip.state)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from tsu_emu.digital.timing import make_timing
 from tsu_emu.digital.validate import make_window_rules
 from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology, build, in_one_phase
+
+if TYPE_CHECKING:
+    from tsu_emu.chip.core import FirmwareCore
 
 
 class Parts(NamedTuple):
@@ -175,6 +178,15 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
         loop_depth=cap.loop_depth,
         threads=threads,
     )
+
+
+def make_core(config: ChipConfig, plant: Plant, state: S.ChipState, cap: Capabilities) -> FirmwareCore | None:
+    """The firmware core of a chip that has one; others do not load what it is made of."""
+    if not config.cpu.image:
+        return None
+    from tsu_emu.chip.core import FirmwareCore
+
+    return FirmwareCore(config.cpu, plant, state, cap)
 
 
 def assemble(config: ChipConfig, firmware: bool, threads: int) -> Parts:

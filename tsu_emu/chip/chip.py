@@ -17,8 +17,7 @@ from tsu_emu import state as S
 from tsu_emu.analog.dead import dead_cells_of, masks_of
 from tsu_emu.analog.pbit import place_soft
 from tsu_emu.chip import link
-from tsu_emu.chip.assembly import assemble
-from tsu_emu.chip.core import FirmwareCore
+from tsu_emu.chip.assembly import assemble, make_core
 from tsu_emu.chip.firmware import Firmware, FirmwareBus
 from tsu_emu.chip.motion import Motion
 from tsu_emu.chip.plant import Plant
@@ -61,7 +60,7 @@ class Chip:
         self._bus_side = (parts.state.core, plant.rules, plant.windows, plant.timing)
         if firmware is not None:
             parts.state.events[S.EVENT_FIRMWARE] = 0
-        self._core = FirmwareCore(config.cpu, plant, parts.state, parts.capabilities) if config.cpu.image else None
+        self._core = make_core(config, plant, parts.state, parts.capabilities)
 
     @property
     def plant(self) -> Plant:
