@@ -203,10 +203,11 @@ def test_the_core_may_hold_itself(tmp_path: Path) -> None:
         (imm(0x03, 7, 0, 6, 0), 5, register("SYS.ID").at()),
         (lw(7, 6, 0), 5, WINDOWS["BIAS"].address + 4 * 1000),
         (stw(0, 6, 0), 7, WINDOWS["SPIN"].address),
+        (stw(0, 6, 0), 7, register("TEMP.TDAC").at()),
     ],
 )
 def test_what_is_not_there_traps(tmp_path: Path, access: int, cause: int, offset: int) -> None:
-    """Unmapped registers, bytes of registers, past a window's end, writes to what is read-only."""
+    """Unmapped registers, bytes of registers, past a window's end, what is read-only, and a field out of its range."""
     d = desk(tmp_path, [*li(5, HANDLER), csrw(0x305, 5), *li(6, BUS + offset), access], FOREVER)
     to(d, 500)
     assert (hart(d, "mcause"), hart(d, "mtval"), hart(d, "mepc")) == (cause, BUS + offset, 20)

@@ -13,7 +13,7 @@ from tsu_contract.errors import ProtocolError
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.registers import REGISTER_SPACE, access_table
 from tsu_emu import state as S
-from tsu_emu.chip.core_loop import compare_at, work
+from tsu_emu.chip.core_loop import compare_at, takes, work
 from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.plant import Plant
 from tsu_emu.config import ConfigError, Core
@@ -114,9 +114,10 @@ class FirmwareCore:
             hart.finish_store(s.hart, max(bus.cost, 1))
 
     def _there(self, address: int, load: bool, value: int) -> bool:
-        """Whether there is such a register, or whether the host might make the same access to a window."""
+        """Whether there is such a register and it takes the value, or whether the host might make that access to a window."""
         if address < REGISTER_SPACE:
-            return bool(access_table().decode[address >> 2] >= 0)
+            word = int(access_table().decode[address >> 2])
+            return word >= 0 and (load or bool(takes(self._plant.rules, word, value)))
         record = np.zeros(1, RECORD)
         record["op"], record["addr"], record["value"] = Op.READ if load else Op.WRITE, address, value
         try:
@@ -131,6 +132,7 @@ def warm_up_core(plant: Plant, state: S.ChipState) -> None:
     harts, model, memory = new_hart(MEMORY.ram_base), make_model(MEMORY), np.zeros(1, np.uint32)
     work(state.core, plant.rules, plant.timing, harts, model, memory, memory.copy(), 0, False)
     compare_at(state.core)
+    takes(plant.rules, 0, 0)
     hart.bus_fault(harts, model, 1)
     hart.finish_load(harts, 0, 1)
     hart.finish_store(harts, 1)

@@ -33,6 +33,17 @@ def compare_at(core):  # type: ignore[no-untyped-def]
     return cycle if cycle >= 0 else Z(NEVER)
 
 
+@kernel
+def takes(all_rules, word, value):  # type: ignore[no-untyped-def]
+    """Whether every field of a register word may hold what a value has for it."""
+    rules = all_rules[0]
+    for k in range(rules.range_at[word], rules.range_at[word + 1]):
+        field = (Z(value) & rules.ranges[k, 2]) >> rules.ranges[k, 1]
+        if field < rules.ranges[k, 3] or field > rules.ranges[k, 4]:
+            return False
+    return True
+
+
 @inner
 def _end(c, until, compare, now):  # type: ignore[no-untyped-def]
     """Cycle at which something else is due, after `until` at the latest; instructions that begin before it are the core's."""
@@ -66,9 +77,10 @@ def work(core, all_rules, timings, harts, models, rom, ram, until, once):  # typ
         c.time[NOW] = h.cycle
         address, effects = Z(h.bus_address) - models[0].mmio_base, 0
         word = Z(rules.decode[address >> 2]) if address < SPACE and h.bus_size == U(4) else Z(-1)
-        if word < 0 or word == SENSOR:
+        load = h.bus_kind == U(BUS_LOAD)
+        if word < 0 or word == SENSOR or not (load or takes(all_rules, word, h.bus_value)):
             return BUS, 0
-        if h.bus_kind == U(BUS_LOAD):
+        if load:
             found = read_word(c, rules, word)
             finish_load(harts, found, max(timing.issue + timing.access + timing.return_, 1))
         else:
