@@ -88,6 +88,7 @@ def test_studies_are_listed() -> None:
     done = subprocess.run([sys.executable, str(TOOLS / "study"), "--list"], capture_output=True, text=True, timeout=100)
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "bits", "calibration", "effort", "faults", "holding", "intervals", "precision", "programme", "readout", "spread", "trims",
+        "twin",
     ]  # fmt: skip
 
 
