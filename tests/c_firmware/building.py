@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tsu_contract.registers import MAP_HASH, REGISTERS
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "firmware_models" / "c"
 CROSS = "riscv64-unknown-elf-"
@@ -52,5 +54,30 @@ def built(target: str) -> Path:
     if target == "tsu_firmware" and not _compiles("zmq.h"):
         pytest.skip("zmq.h is not installed (Debian: libzmq3-dev)")
     path = _output() / target
+    _make(str(path))
+    return path
+
+
+def prebuilt() -> dict[str, str]:
+    """What the image that is kept with the sources was made of: its sha256, the map's hash, the compiler."""
+    lines = (SOURCES / "prebuilt" / "firmware.txt").read_text().splitlines()
+    return {key: value for key, _, value in (line.partition(" ") for line in lines)}
+
+
+def cross_compiler() -> str:
+    """The cross compiler's name and version; skips where it is not installed, or the contract has no core."""
+    if "MAILBOX.STATUS" not in REGISTERS:
+        pytest.skip("the chip of this contract has no core")
+    _need(f"{CROSS}gcc")
+    _need("make")
+    return subprocess.run([f"{CROSS}gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def built_for_the_core() -> Path:
+    """Path of the image for the chip's own core: built where the cross compiler is installed, else the one that is kept."""
+    if shutil.which(f"{CROSS}gcc") is None and prebuilt()["map"] == MAP_HASH:
+        return SOURCES / "prebuilt" / "firmware.elf"
+    cross_compiler()
+    path = _output() / "firmware.elf"
     _make(str(path))
     return path
