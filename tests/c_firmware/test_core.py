@@ -100,6 +100,23 @@ def test_an_access_that_the_chip_refuses_ends_in_the_safe_state(tmp_path: Path) 
             assert codes.value.any() == (stage == 2)
 
 
+def test_firmware_that_hangs_is_reset_by_its_watchdog(tmp_path: Path) -> None:
+    """2^24 cycles without a sleep; it starts anew from the safe state."""
+    cross_compiler()
+    image = image_of(tmp_path, Path(__file__).with_name("wrong_address.c"))
+    with chip_at(cpu_image=image) as (_, endpoint), tsu.open(endpoint) as host:
+        host.program_couplings(([[0, 1]], [0.5]), [0.25] * 16)
+        bitten = []
+        for word, cycles in ((1, 16_000_000), (1, 1_000_000)):
+            batch = host.batch()
+            batch.write("MAILBOX.TO_CORE", word)
+            batch.delay(cycles)
+            codes = batch.read_window("COUPLING")
+            batch.execute()
+            bitten.append((host.read_register("CPU.STATUS.BITTEN"), bool(codes.value.any())))
+    assert bitten == [(0, True), (1, False)]
+
+
 def test_the_image_that_is_kept_is_that_of_the_sources() -> None:
     """`make prebuilt` makes it anew. Another version of the compiler makes other code."""
     kept = (SOURCES / "prebuilt" / "firmware.elf").read_bytes()

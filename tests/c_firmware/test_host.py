@@ -6,7 +6,7 @@ import struct
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +17,11 @@ import tsu_driver as tsu
 from c_firmware.building import built
 from c_firmware.runs import answers, chip_at, ran
 from tools.replay import main, read_record, replay
+from tsu_contract.errors import Code, Failure
 from tsu_contract.operations import Op
 from tsu_contract.program import Instruction, Opcode
 from tsu_contract.registers import register
+from tsu_contract.wire import Kind, Reply, encode_reply
 from tsu_emu.chip import Chip
 from tsu_emu.config import load
 from tsu_emu.server.session import Server
@@ -101,32 +103,69 @@ def test_nobody_there_and_no_record() -> None:
 
 
 @contextmanager
-def losing(folder: Path, server: Server) -> Iterator[tuple[str, list[int]]]:
-    """An endpoint that carries out every request and loses the first reply to every third; and how many it lost."""
-    endpoint, lost, stop = f"ipc://{folder}/losing.sock", [0], threading.Event()
+def answering(endpoint: str, handle: Callable[[list[bytes]], list[bytes] | None]) -> Iterator[None]:
+    """A ROUTER whose answers a function gives; None: no answer."""
+    stop = threading.Event()
 
     def work() -> None:
         with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
             router.bind(endpoint)
-            asked: set[bytes] = set()
             while not stop.is_set():
-                if not router.poll(50):
-                    continue
-                peer, *frames = router.recv_multipart()
-                reply = [bytes(f) for f in server.handle(list(frames))]
-                if frames[0] not in asked and len(asked) % DROPPED_EVERY == 0:
-                    lost[0] += 1
-                else:
-                    router.send_multipart([peer, *reply])
-                asked.add(frames[0])
+                if router.poll(50):
+                    peer, *frames = router.recv_multipart()
+                    answer = handle(list(frames))
+                    if answer is not None:
+                        router.send_multipart([peer, *answer])
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield endpoint, lost
+        yield
     finally:
         stop.set()
         thread.join()
+
+
+LIMITS = {"operations": 65536, "frames": 4096, "payload_bytes": 1 << 28}
+MISMATCH = Failure(Code.MAP_MISMATCH, "another map", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "said"),
+    [
+        (encode_reply(Reply(Kind.HELLO, 0, 0, MISMATCH)), 4, "code 203"),
+        (
+            encode_reply(Reply(Kind.HELLO, 1, 0, body={"limits": LIMITS | {"operations": 10}})),
+            3,
+            "takes less than 1024 operations",
+        ),
+        (encode_reply(Reply(Kind.HELLO, 1, 0, body={"name": "no limits"})), 3, "takes less than"),
+        ([b"\x9c", b""], 3, "what is no reply"),
+        ([b"alone"], 3, "what is no reply"),
+    ],
+)
+def test_a_daemon_that_one_cannot_work_with(answer: list[bytes], exit_code: int, said: str) -> None:
+    program = str(built("tsu_firmware"))
+    with tempfile.TemporaryDirectory() as folder, answering(f"ipc://{folder}/it", lambda frames: answer):
+        run = subprocess.run([program, f"ipc://{folder}/it", "safe"], capture_output=True, text=True, timeout=60)
+    assert run.returncode == exit_code
+    assert said in run.stderr
+
+
+class Losing:
+    """Carries out every request and loses the first reply to every third."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.asked, self.lost = server, set[bytes](), 0
+
+    def __call__(self, frames: list[bytes]) -> list[bytes] | None:
+        reply = [bytes(f) for f in self.server.handle(list(frames))]
+        first = frames[0] not in self.asked
+        self.asked.add(frames[0])
+        if first and len(self.asked) % DROPPED_EVERY == 0:
+            self.lost += 1
+            return None
+        return reply
 
 
 def test_lost_replies_change_nothing() -> None:
@@ -137,11 +176,12 @@ def test_lost_replies_change_nothing() -> None:
         undisturbed = ran(endpoint, *commands).stdout
     with tempfile.TemporaryDirectory() as folder:
         chip = Chip(load("ideal-16"), BootFirmware(), threads=1)
-        with losing(Path(folder), Server(chip)) as (endpoint, lost):
-            line = [program, "--timeout-ms", "300", endpoint, *commands]
+        losing = Losing(Server(chip))
+        with answering(f"ipc://{folder}/it", losing):
+            line = [program, "--timeout-ms", "300", f"ipc://{folder}/it", *commands]
             run = subprocess.run(line, capture_output=True, text=True, timeout=100)
     assert run.stdout == undisturbed
-    assert lost[0] > 5
+    assert losing.lost > 5
 
 
 @pytest.fixture(scope="module")

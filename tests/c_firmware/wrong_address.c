@@ -1,4 +1,4 @@
-/* Firmware that reads where nothing is, when it gets a word by the mailbox. */
+/* Firmware that reads where a word by the mailbox says, or loops for ever if the word is odd. */
 #include "boot.h"
 #include "tsu_hal.h"
 
@@ -10,5 +10,8 @@ uint32_t boot(void) {
 void serve_commands(void) {
     uint32_t word;
     tsu_mailbox_take(&word);
+    while (word & 1) {
+        __asm__ volatile("");
+    }
     tsu_mailbox_put(tsu_read32(word));
 }

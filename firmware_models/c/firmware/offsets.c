@@ -64,7 +64,7 @@ static void conclude(uint64_t samples, uint64_t whole, offsets *found) {
     uint64_t squares = 0;
     found->stuck = found->worst = found->worst_cell = 0;
     for (uint32_t k = 0; k < found->cells; k++) {
-        int32_t mean = (int32_t)fixed_ratio((int64_t)found->offset[k] << 14, (int64_t)whole);
+        int32_t mean = (int32_t)fixed_ratio((int64_t)found->offset[k] * (1 << 14), (int64_t)whole);
         found->offset[k] = fixed_atanh(mean);
         if (mean > STUCK_Q30 || mean < -STUCK_Q30) {
             found->stuck++;

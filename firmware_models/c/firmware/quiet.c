@@ -34,7 +34,7 @@ static bool fits(void) {
     for (unsigned k = 0; k < WINDOWS_SAVED; k++) {
         words += windows[k].words;
     }
-    return words <= SAVED_WORDS && 2 * QUIET_PROGRAM <= 2 * tsu_read32(REG(CAP.PROGRAM_WORDS));
+    return words <= SAVED_WORDS && QUIET_PROGRAM <= tsu_read32(REG(CAP.PROGRAM_WORDS));
 }
 
 /* Soft fields would shift every cell, and are too many to be put aside. */

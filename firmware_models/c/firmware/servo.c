@@ -46,7 +46,7 @@ static void note(uint32_t cell, uint32_t reads, uint32_t error_one) {
 
 /* The code nearest to taking the offset away; the step is Q28, the offset Q24. */
 static int16_t stepped(int16_t from, int32_t offset, int32_t step, int32_t top) {
-    int64_t to = from - fixed_ratio((int64_t)offset << 4, step);
+    int64_t to = from - fixed_ratio((int64_t)offset * 16, step);
     return (int16_t)(to > top ? top : to < -top - 1 ? -top - 1 : to);
 }
 

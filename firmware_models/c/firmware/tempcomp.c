@@ -42,6 +42,9 @@ tempcomp tempcomp_of(const uint32_t *arguments, unsigned count) {
 
 status tempcomp_command(const uint32_t *arguments, unsigned count, answer *a) {
     tempcomp t = tempcomp_of(arguments, count);
+    if (t.target == 0) {
+        return STATUS_ARGUMENTS;
+    }
     tempcomp_state s = tempcomp_apply(&t);
     answer_add(a, s.sensor);
     answer_add(a, s.code);

@@ -18,6 +18,7 @@
 #define NEVER 0xffffffffu
 #define ANSWER_LOOK 512u
 #define DETAIL_TRAP 0x100u
+#define WATCH_CYCLES 0x1000000u /* the longest that the firmware computes without sleeping, and much more */
 
 void core_main(void);
 void core_trap(uint32_t cause);
@@ -75,8 +76,14 @@ static void clear_alarm(void) {
     tsu_write32(REG(TIMER.COMPARE_LOW), NEVER);
 }
 
+/* The core is reset unless this is called again before so many cycles and WATCH_CYCLES are over. */
+static void watch(uint32_t cycles) { tsu_write32(REG(WATCHDOG.PERIOD), cycles < NEVER - WATCH_CYCLES ? cycles + WATCH_CYCLES : NEVER); }
+
+static void watch_no_more(void) { tsu_write32(REG(WATCHDOG.PERIOD), 0); }
+
 /* Until an interrupt of the mask has been seen or the cycles are over. */
 static void sleep_for(uint32_t mask, uint32_t cycles) {
+    watch(cycles);
     interrupts_off();
     set_alarm(tsu_now() + cycles);
     while (!(seen & mask) && !alarm) {
@@ -84,6 +91,7 @@ static void sleep_for(uint32_t mask, uint32_t cycles) {
     }
     clear_alarm();
     interrupts_on();
+    watch(0);
 }
 
 void tsu_delay(uint32_t cycles) { sleep_for(0, cycles); }
@@ -116,12 +124,14 @@ uint32_t tsu_irq_wait(uint32_t mask, uint32_t cycles) {
 }
 
 bool tsu_mailbox_take(uint32_t *word) {
+    watch_no_more();
     interrupts_off();
     while (!(tsu_read32(REG(MAILBOX.STATUS)) & TSU__MAILBOX__STATUS__TO_CORE_bm)) {
         listen(LINE_SOFTWARE);
         sleep_with_interrupts_off();
     }
     interrupts_on();
+    watch(0);
     *word = tsu_read32(REG(MAILBOX.TO_CORE));
     tsu_write32(REG(MAILBOX.STATUS), TSU__MAILBOX__STATUS__TO_CORE_bm);
     return true;
@@ -148,6 +158,7 @@ static _Noreturn void stop_for_good(uint32_t cause) {
         safe_state();
     }
     interrupts_off();
+    watch_no_more();
     for (;;) {
         __asm__ volatile("wfi");
     }
@@ -178,7 +189,12 @@ void core_main(void) {
     listen(LINE_TIMER);
     listen(LINE_EXTERNAL);
     interrupts_on();
+    watch(0);
+    if (tsu_read32(REG(CPU.STATUS)) & TSU__CPU__STATUS__BITTEN_bm) {
+        safe_state();
+    }
     if (boot() == 0) {
         serve_commands();
     }
+    watch_no_more();
 }

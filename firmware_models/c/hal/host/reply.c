@@ -28,8 +28,28 @@ static bool get_events(msgpack_reader *in, reply *r) {
     return true;
 }
 
-/* What a failure's body says; keys that are not known here are passed over. */
-static bool get_body(msgpack_reader *in, reply *r) {
+/* Keeps what is known here of a body or of the limits in it. */
+static void keep(msgpack_value key, msgpack_value v, reply *r) {
+    const struct {
+        const char *name;
+        uint64_t *number;
+    } known[] = {
+        {"index", &r->index},           {"address", &r->address},        {"operations", &r->operations_max},
+        {"frames", &r->frames_max},     {"payload_bytes", &r->payload_max},
+    };
+    if (is_text(key, "message") && v.kind == MSGPACK_TEXT) {
+        r->message = v.text;
+        r->message_length = v.number;
+    }
+    for (unsigned k = 0; k < sizeof known / sizeof known[0]; k++) {
+        if (is_text(key, known[k].name) && v.kind == MSGPACK_UNSIGNED) {
+            *known[k].number = v.number;
+        }
+    }
+}
+
+/* A body, or the limits in one; keys that are not known here are passed over. */
+static bool get_body(msgpack_reader *in, reply *r, bool outermost) {
     msgpack_value map = msgpack_next(in);
     if (map.kind != MSGPACK_MAP) {
         return false;
@@ -38,14 +58,13 @@ static bool get_body(msgpack_reader *in, reply *r) {
         msgpack_value key = msgpack_next(in);
         msgpack_reader ahead = *in;
         msgpack_value v = msgpack_next(&ahead);
-        if (is_text(key, "message") && v.kind == MSGPACK_TEXT) {
-            r->message = v.text;
-            r->message_length = v.number;
-        } else if (is_text(key, "index") && v.kind == MSGPACK_UNSIGNED) {
-            r->index = v.number;
-        } else if (is_text(key, "address") && v.kind == MSGPACK_UNSIGNED) {
-            r->address = v.number;
+        if (outermost && is_text(key, "limits")) {
+            if (!get_body(in, r, false)) {
+                return false;
+            }
+            continue;
         }
+        keep(key, v, r);
         if (!msgpack_skip(in)) {
             return false;
         }
@@ -57,7 +76,7 @@ bool reply_read(const wire_message *message, reply *r) {
     uint64_t version = 0, status = 0;
     memset(r, 0, sizeof *r);
     r->message = "";
-    r->index = ~UINT64_C(0);
+    r->index = REPLY_NO_INDEX;
     if (message->count < 2) {
         return false;
     }
@@ -69,7 +88,7 @@ bool reply_read(const wire_message *message, reply *r) {
     bool good = get_unsigned(&in, &version) && version == 1 && get_unsigned(&in, &r->kind) && get_unsigned(&in, &r->session) &&
                 get_unsigned(&in, &r->number) && get_unsigned(&in, &status) && get_unsigned(&in, &r->executed) &&
                 get_unsigned(&in, &r->t_start) && get_unsigned(&in, &r->t_end) && get_events(&in, r) && get_unsigned(&in, &r->lost) &&
-                get_body(&in, r) && in.left == 0;
+                get_body(&in, r, true) && in.left == 0;
     r->status = (unsigned)status;
     return good && status < 1000;
 }

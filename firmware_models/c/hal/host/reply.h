@@ -7,10 +7,12 @@
 #include "wire.h"
 
 #define EVENTS_MAX 64u
+#define REPLY_NO_INDEX UINT64_MAX
 
 /* As docs/protocol.md has it. `message` is not terminated and holds as long as the wire's message does. */
 typedef struct {
     uint64_t kind, session, number, executed, t_start, t_end, lost, index, address;
+    uint64_t operations_max, frames_max, payload_max; /* limits, of the reply to HELLO */
     unsigned status, events;
     session_event event[EVENTS_MAX];
     const char *message;

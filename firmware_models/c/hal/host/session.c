@@ -69,8 +69,12 @@ static void call(uint64_t kind, const wire_frame *more, unsigned count, wire_mes
 }
 
 static _Noreturn void refused(const reply *r) {
-    fatal(EXIT_REFUSED, "refused with code %u at cycle %" PRIu64 ", operation %" PRIu64 " of the message, address 0x%08" PRIx64 ": %.*s", r->status,
-          r->t_end, r->index, r->address, (int)r->message_length, r->message);
+    int length = (int)r->message_length;
+    if (r->index == REPLY_NO_INDEX) {
+        fatal(EXIT_REFUSED, "refused with code %u: %.*s", r->status, length, r->message);
+    }
+    fatal(EXIT_REFUSED, "refused with code %u at cycle %" PRIu64 ", operation %" PRIu64 " of the message, address 0x%08" PRIx64 ": %.*s",
+          r->status, r->t_end, r->index, r->address, length, r->message);
 }
 
 void session_open(const session_options *options) {
@@ -81,6 +85,10 @@ void session_open(const session_options *options) {
     call(HELLO, NULL, 0, &message, &r);
     if (r.status) {
         refused(&r);
+    }
+    if (r.operations_max < OPERATIONS_MAX || r.frames_max < 2 + PAYLOADS_MAX || r.payload_max < 4 * PAYLOAD_WORDS) {
+        fatal(EXIT_LINK, "%s takes less than %u operations, %u frames or %u bytes in a message", at.endpoint, OPERATIONS_MAX,
+              2 + PAYLOADS_MAX, 4 * PAYLOAD_WORDS);
     }
     session = r.session;
     wire_release(&message);
