@@ -20,7 +20,7 @@ SECONDS = 120
 @contextmanager
 def chip_at(**changes: Any) -> Iterator[tuple[Chip, str]]:
     """ideal-16 with these values (`cell_offset_sigma_kt` is cell.offset_sigma_kt), and its daemon's endpoint."""
-    values = {key.replace("_", ".", 1): str(value) for key, value in changes.items()}
+    values = {key if "." in key else key.replace("_", ".", 1): str(value) for key, value in changes.items()}
     chip = Chip(load("ideal-16", values), None if "cpu_image" in changes else BootFirmware(), threads=1)
     with serving(chip) as endpoint:
         yield chip, endpoint

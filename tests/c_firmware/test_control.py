@@ -11,6 +11,7 @@ from tsu_apps.calibrate import Work
 from tsu_apps.calibrate.work import field_of
 from tsu_contract.bench import Request, decode_reply, encode_request
 from tsu_emu.bench.instruments import Instruments
+from tsu_emu.chip import Chip
 
 LOOKS = 4000
 SPREAD = {"cell_offset_sigma_kt": 0.2, "trim_bits": 9}
@@ -45,7 +46,7 @@ def test_the_servo_brings_offsets_to_zero() -> None:
     assert rms(without) > 0.1, "it is the trims that do it"
     assert abs(int(servo[2]) * Q16 - rms(before)) < 0.03, "the first round has 16,384 samples: .008 kT a cell"
     assert abs(int(servo[3]) * Q16 - rms(after)) < 0.002
-    assert servo[-1] == "0"
+    assert servo[-2:] == ["0", "0"], "every cell moves, no trim is at its end"
 
 
 STATE = ("COUPLING", "BIAS", "CLAMP_MASK", "PLANE_TEMP")
@@ -105,6 +106,31 @@ def test_the_watch_trims_when_the_limit_is_passed_and_not_otherwise() -> None:
     assert int(again[3]) * Q16 < 0.01
 
 
+def lab(chip: Chip, verb: str, **body: float) -> None:
+    """Something that the lab does to the chip."""
+    assert decode_reply(Instruments(chip).handle(encode_request(Request(verb, 1, dict(body))))).failure is None
+
+
+def test_the_watch_sees_offsets_that_drift() -> None:
+    """A walk of .1 kT in an hour."""
+    with chip_at(**SPREAD, **{"cell.offset_drift.walk_per_sqrt_hour": 0.1}) as (chip, endpoint):
+        _, fresh = answers(endpoint, "servo", "watch 1 1000 655")
+        lab(chip, "skip", seconds=3600)
+        old, again = answers(endpoint, "watch 1 1000 655", "watch 1 1000 655")
+    assert [int(a[2]) for a in (fresh, old, again)] == [0, 1, 0]
+    assert 0.05 < int(old[3]) * Q16 < 0.2, "rms over 16 cells: .1 within a factor of 1.7"
+
+
+def test_trims_that_are_too_small_are_told() -> None:
+    """Trims that reach .125 kT: those of cells beyond it are at an end, and no others."""
+    with chip_at(**SPREAD, trim_offset_full_scale_kt=0.125) as (_, endpoint):
+        with tsu.open(endpoint) as host:
+            beyond = int(np.sum(abs(offsets(host)) > 0.125))
+        (servo,) = answers(endpoint, "servo")
+    assert 3 < beyond < 16
+    assert int(servo[-1]) == beyond
+
+
 COEFFICIENT = 4e-3
 """Of T, per K."""
 HEAT = {
@@ -126,14 +152,15 @@ def test_temperature_is_compensated_by_the_sensor() -> None:
     """20 K more make T 8 % higher; TDAC's steps of 1/64 leave up to .8 %, the planes' multipliers nothing."""
     coefficient = round(COEFFICIENT * 2**24)
     with chip_at(**HEAT) as (chip, endpoint):
-        lab = Instruments(chip)
-        for verb, body in (("ambient", {"k": 320.0}), ("skip", {"seconds": 1.0})):
-            assert decode_reply(lab.handle(encode_request(Request(verb, 1, body)))).failure is None
+        lab(chip, "ambient", k=320.0)
+        lab(chip, "skip", seconds=1.0)
         found = []
         for command in ("temp 19200 0", f"temp 19200 {coefficient}", f"temp 19200 {coefficient} 65536 1"):
             (answer,) = answers(endpoint, command)
             with tsu.open(endpoint) as host:
                 found.append(temperature(host))
+        (watch,) = answers(endpoint, f"watch 1 1000 655 19200 {coefficient}")
+    assert abs(int(watch[4]) - 64 / 1.08) < 0.6 + 64 * 0.01, "the watch compensates too"
     assert abs(int(answer[2]) / 64 - 320.0) < 0.5, "the sensor"
     assert abs(found[0] - 1.08) < 0.003, "not compensated"
     assert abs(found[1] - 1.0) < 0.5 / 64 + 0.003

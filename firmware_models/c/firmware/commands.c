@@ -10,7 +10,7 @@
 
 const command COMMANDS[] = {
     {"boot", "the self-test -> step that failed", 0, 0, boot_command},
-    {"servo", "offsets to 0 -> rms before, rms after, worst, its cell, standard error (2^-16 kT), cells that do not move", 0, 0, servo_command},
+    {"servo", "offsets to 0 -> rms before, rms after, worst, its cell, standard error (2^-16 kT), cells that do not move, trims at an end", 0, 0, servo_command},
     {"look", "[READS] offsets as they are -> rms, worst, its cell, standard error (2^-16 kT), cells that do not move", 0, 1, look_command},
     {"temp", "SENSOR COEFFICIENT [T [PLANES]] T by the sensor -> sensor, code of TDAC, PLANE_TEMP", 2, 4, tempcomp_command},
     {"watch", "ROUNDS CYCLES LIMIT [SENSOR COEFFICIENT] -> servos, rms of the last look (2^-16 kT), code of TDAC", 3, 5, drift_command},

@@ -8,8 +8,9 @@
 #define LOOK_READS 4u
 
 status drift_command(const uint32_t *arguments, unsigned count, answer *a) {
-    uint32_t servos = 0, rms = 0, before = 0;
+    uint32_t servos = 0, rms = 0;
     const offsets *seen;
+    servo_result result;
     if (count == 4) {
         return STATUS_ARGUMENTS;
     }
@@ -25,7 +26,7 @@ status drift_command(const uint32_t *arguments, unsigned count, answer *a) {
         }
         rms = Q24_TO_Q16(offsets_left(seen));
         if (rms > arguments[2]) {
-            s = servo(&before, &seen);
+            s = servo(&result);
             if (s != STATUS_OK) {
                 return s;
             }

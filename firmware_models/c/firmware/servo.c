@@ -50,7 +50,7 @@ static int16_t stepped(int16_t from, int32_t offset, int32_t step, int32_t top) 
     return (int16_t)(to > top ? top : to < -top - 1 ? -top - 1 : to);
 }
 
-static status rounds(uint32_t *before) {
+static status rounds(servo_result *result) {
     int32_t step = (int32_t)tsu_read32(REG(CAP.TRIM_OFFSET_LSB)), top = (1 << (tsu_read32(REG(CAP.TRIM_BITS)) - 1)) - 1;
     uint32_t cells = tsu_read32(REG(CAP.CELLS));
     window_read_codes(WINDOW(TRIM_OFFSET), code, cells);
@@ -65,24 +65,28 @@ static status rounds(uint32_t *before) {
             return s;
         }
         if (round == 0) {
-            *before = found.rms;
+            result->before = found.rms;
         }
         for (uint32_t k = 0; k < cells; k++) {
             note(k, reads, found.error * fixed_root((uint64_t)reads << 16) >> 8);
             code[k] = stepped(code[k], found.offset[k], step, top);
         }
     }
+    result->ends = 0;
+    for (uint32_t k = 0; k < cells; k++) {
+        result->ends += best.code[k] == top || best.code[k] == -top - 1;
+    }
     window_write_codes(WINDOW(TRIM_OFFSET), best.code, cells);
     return offsets_measure(offsets_reads(SAMPLES[ROUNDS - 1]), &found);
 }
 
-status servo(uint32_t *before, const offsets **left) {
+status servo(servo_result *result) {
     status s = tsu_read32(REG(CAP.TRIM_BITS)) ? offsets_check() : STATUS_UNSUPPORTED;
-    if (s != STATUS_OK || (s = quiet_enter()) != STATUS_OK || (s = rounds(before)) != STATUS_OK) {
+    if (s != STATUS_OK || (s = quiet_enter()) != STATUS_OK || (s = rounds(result)) != STATUS_OK) {
         return s;
     }
     quiet_leave();
-    *left = &found;
+    result->left = &found;
     return STATUS_OK;
 }
 
@@ -107,12 +111,12 @@ static void add_figures(answer *a, const offsets *o) {
 status servo_command(const uint32_t *arguments, unsigned count, answer *a) {
     (void)arguments;
     (void)count;
-    uint32_t before = 0;
-    const offsets *left;
-    status s = servo(&before, &left);
+    servo_result r;
+    status s = servo(&r);
     if (s == STATUS_OK) {
-        answer_add(a, Q24_TO_Q16(before));
-        add_figures(a, left);
+        answer_add(a, Q24_TO_Q16(r.before));
+        add_figures(a, r.left);
+        answer_add(a, r.ends);
     }
     return s;
 }

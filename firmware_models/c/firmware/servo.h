@@ -9,8 +9,13 @@
 /* Quiets the array, measures, and puts everything back. */
 status servo_look(uint32_t reads, const offsets **found);
 
-/* `before`: rms of the first round, Q24; `left`: what the trims leave, measured anew. */
-status servo(uint32_t *before, const offsets **left);
+/* rms of the first round, Q24; what the trims leave, measured anew; cells whose trim is at an end of its range. */
+typedef struct {
+    uint32_t before, ends;
+    const offsets *left;
+} servo_result;
+
+status servo(servo_result *result);
 
 status servo_command(const uint32_t *arguments, unsigned count, answer *a);
 status look_command(const uint32_t *arguments, unsigned count, answer *a);
