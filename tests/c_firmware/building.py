@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -20,7 +21,9 @@ CROSS = "riscv64-unknown-elf-"
 
 @cache
 def _output() -> Path:
-    return Path(tempfile.mkdtemp(prefix="tsu-firmware-"))
+    path = tempfile.mkdtemp(prefix="tsu-firmware-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return Path(path)
 
 
 @cache
