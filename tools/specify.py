@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-sys.path.append(str(Path(__file__).resolve().parent / "study"))
-
-import calibration
+from digits_weights import deployed, ideal
 from in_process import InProcessChip, open_in_process
+from six_cells import SIX, distance
 
 from tsu_apps.calibrate import Calibrator, Work
 from tsu_apps.report import Row, format_rows, write_json
@@ -99,7 +97,7 @@ def changes_of(point: Point, slope: float, gain: float, offset: float) -> dict[s
 def six(point: Point) -> dict[str, object]:
     """Six cells as in the study of calibration; couplers match twice as well as slopes, offsets are 2 kT times the mismatch."""
     s = float(point["mismatch"])
-    return {**calibration.SIX, **DRIFT, **changes_of(point, s, 0.5 * s, 2.0 * s)}
+    return {**SIX, **DRIFT, **changes_of(point, s, 0.5 * s, 2.0 * s)}
 
 
 def digits(point: Point) -> dict[str, object]:
@@ -113,13 +111,13 @@ def digits(point: Point) -> dict[str, object]:
 @cache
 def ideal_nats() -> float:
     """Of the digits' weights on a chip without errors."""
-    return calibration.ideal()[0]
+    return ideal()[0]
 
 
 APPS = {
-    "six": App("ideal-16", (0.2, 0.1, 0.05, 0.025), six, calibration.distance, "", 5.0, 0.2, 0.1),
+    "six": App("ideal-16", (0.2, 0.1, 0.05, 0.025), six, distance, "", 5.0, 0.2, 0.1),
     "digits": App(
-        "digits-typical", (0.2, 0.1, 0.05, 0.025), digits, lambda chip: ideal_nats() - calibration.deployed(chip)[0], "nat",
+        "digits-typical", (0.2, 0.1, 0.05, 0.025), digits, lambda chip: ideal_nats() - deployed(chip)[0], "nat",
         85.0, 3.4, 0.5,
     ),
 }  # fmt: skip

@@ -61,14 +61,14 @@ def test_a_quick_run_has_every_row(tmp_path: Path) -> None:
         rates = [row for row in rows if row["unit"] in ("M/s", "G/s", "GB/s", "M op/s", "GiB/s", "us", "ticks/s")]
         assert all(row["value"] > 0 for row in rates)
         moments = [row["ok"] for row in rows if "<s I>" in row["name"]]
-        assert moments == [True] * (7 if name == "kernels" else 0)
+        assert moments == [True] * {"kernels": 7, "scale": 2}.get(name, 0)
 
 
-def test_peers_go_with_kernels_and_ticks() -> None:
+def test_peers_go_with_what_has_them() -> None:
     """Asking for them elsewhere is an error that says so."""
     done = subprocess.run([sys.executable, str(FOLDER), "wire", "--peers"], capture_output=True, text=True, cwd=ROOT, timeout=100)
     assert done.returncode == 2
-    assert "--peers goes with kernels and tick" in done.stderr
+    assert "--peers goes with kernels, tick and firmware" in done.stderr
 
 
 def test_energy_is_that_of_the_definition() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from calibration import distance, problem
 from in_process import open_in_process
+from six_cells import distance, problem
 
 from tsu_apps.calibrate import Calibrator, Policy, Tracker, Work
 from tsu_apps.report import Row

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from calibration import SIX
 from in_process import InProcessChip, open_in_process
+from six_cells import SIX
 
 from tsu_apps.calibrate.couplers import matrix
 from tsu_apps.report import Row
