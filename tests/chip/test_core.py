@@ -291,6 +291,25 @@ def test_wait_ends_at_the_cycle_of_the_cores_store(tmp_path: Path) -> None:
     assert reply.t_end == 2 + 600 + 2 + 2 + t.return_
 
 
+def test_a_core_at_work_does_not_run_ahead_of_a_wait_that_is_met(tmp_path: Path) -> None:
+    """The sequencer's end both meets the host's WAIT and interrupts the core; the WAIT ends at that cycle, not at the handler's
+    store, and what the host then writes interrupts the core after the instruction of that cycle, though it never makes an access
+    by itself."""
+    handler = [addi(8, 0, 1), *put("IRQ.PENDING", 8), *reply_at(0xB00), MRET]
+    main = [addi(6, 0, 1), *put("CPU.IRQ_ENABLE", 6), *listen(EXTERNAL), 0x0000006F]
+    d = desk(tmp_path, main, handler)
+    d.set(IRQ__ENABLE=1)
+    steps: list[Step | Opcode] = [(Opcode.RUN, 3), Opcode.HALT]
+    d.load(*steps)
+    to(d, 500)
+    d.set(SEQ__CTRL=1)
+    reply = d.operate([(Op.WAIT, register("SEQ.STATUS").at(), 2, 0xFF, 1_000_000)])
+    t, log = d.chip.config.timing, d.chip.state.core["irq_log"][0]
+    assert reply.t_end == log[0, 1] + t.return_
+    d.operate([(Op.DELAY, 0, 0, 0, 50), (Op.WRITE, register("IRQ.TEST").at(), 1, 0, 0), (Op.DELAY, 0, 0, 0, 50)])
+    assert d.read("MAILBOX.FROM_CORE") == log[1, 1] + 1 + 1 + 3 + t.issue + t.access
+
+
 def test_a_bad_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(b"nothing")
     for name, message in (("image", "not an ELF file"), ("missing", "No such file")):

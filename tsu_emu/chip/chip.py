@@ -44,6 +44,8 @@ class Chip:
 
     config : what the chip is; firmware : its behavioural boot firmware, or None for a chip that powers up READY, or has a core
     that executes an image (ConfigError if that cannot be loaded); threads : of the array's kernels, without effect on any result
+    core : the firmware core, if there is one; probe : called whenever it is about to go on at NOW; True lets it execute one
+    instruction, or enter an interrupt, False as many as it may; the cycles at which they begin are the same
     """
 
     def __init__(self, config: ChipConfig, firmware: Firmware | None = None, threads: int = 1) -> None:
@@ -60,7 +62,8 @@ class Chip:
         self._bus_side = (parts.state.core, plant.rules, plant.windows, plant.timing)
         if firmware is not None:
             parts.state.events[S.EVENT_FIRMWARE] = 0
-        self._core = make_core(config, plant, parts.state, parts.capabilities)
+        self.core = make_core(config, plant, parts.state, parts.capabilities)
+        self.probe: Callable[[], bool] | None = None
 
     @property
     def plant(self) -> Plant:
@@ -75,6 +78,11 @@ class Chip:
     @between_calls.setter
     def between_calls(self, call: Callable[[], None]) -> None:
         self._motion.between_calls = call
+
+    def observe(self, observer: Callable[[], None] | None) -> None:
+        """From now on chip time goes from event to event, and `observer` is called after those of each cycle; it may look at the
+        chip, and changes nothing. The firmware core executes an instruction at a time. None: nobody watches."""
+        self._motion.observer = observer
 
     def execute(self, records: NDArray[Any], payloads: Sequence[Frame] = ()) -> Result:
         """Carry out a list of operations: all are validated before any is executed (ProtocolError if one may not be).
@@ -158,9 +166,11 @@ class Chip:
 
     def _step_firmware(self, until: int, once: bool) -> None:
         """The firmware's event: behavioural firmware acts now, and wakes no earlier than its accesses took."""
-        bus = FirmwareBus(self._plant, self.state, self._windows, self._motion.correlator, self._sense)
-        if self._core is not None:
-            self._core.step(until, once, bus, self._motion.correlator)
+        bus = self.firmware_bus()
+        if self.core is not None:
+            if self.probe is not None and self.core.due and self.probe():
+                until = int(self.state.time[S.NOW])
+            self.core.step(until, once, bus, self._motion.correlator)
             self.between_calls()
             return
         assert self._firmware is not None
@@ -168,6 +178,10 @@ class Chip:
         delay = self._firmware.step(self.state.core["firmware"][0], bus)
         if delay is not None:
             self.state.events[S.EVENT_FIRMWARE] = int(self.state.time[S.NOW]) + max(delay, bus.cost, 1)
+
+    def firmware_bus(self) -> FirmwareBus:
+        """A port of the firmware's side: accesses act at NOW, and who makes them answers for their cost."""
+        return FirmwareBus(self._plant, self.state, self._windows, self._motion.correlator, self._sense)
 
     @property
     def link_time(self) -> int:
@@ -207,7 +221,7 @@ class Chip:
         ValueError: the arrays do not fit, or firmware was at work in that chip and this one has none.
         """
         due = saved["core"]["events"][0, S.EVENT_FIRMWARE] != S.NEVER if "core" in saved else False
-        if due and self._firmware is None and self._core is None:
+        if due and self._firmware is None and self.core is None:
             raise ValueError("the saved chip's firmware was at work; this chip has none")
         S.restore(self.state, saved)
         self.faults_changed()

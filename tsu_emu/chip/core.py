@@ -13,14 +13,15 @@ from tsu_contract.errors import ProtocolError
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.registers import REGISTER_SPACE, access_table
 from tsu_emu import state as S
-from tsu_emu.chip.core_loop import compare_at, takes, work
+from tsu_emu.chip.core_loop import compare_at, lines_at, takes, work
 from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.plant import Plant
 from tsu_emu.config import ConfigError, Core
 from tsu_emu.cpu import elf, hart
-from tsu_emu.cpu.machine import TIMER
+from tsu_emu.cpu.machine import MSCRATCH, TIMER, peek_csr, poke_csr
 from tsu_emu.cpu.state import BUS_LOAD, MemoryMap, make_model, new_hart, reset
 from tsu_emu.digital import words as W
+from tsu_emu.digital.regfile import peek_word
 from tsu_emu.digital.validate import check
 
 MEMORY = MemoryMap(mmio_base=0x4000_0000, mmio_bytes=0x8000_0000)
@@ -31,14 +32,15 @@ class FirmwareCore:
     """What makes the hart of a state run in its chip.
 
     config : the image; ConfigError if it cannot be loaded. The state is made that of power-on.
+    model : of the hart; rom : (rom_words,) uint32
     """
 
     def __init__(self, config: Core, plant: Plant, state: S.ChipState, capabilities: Capabilities) -> None:
         self._plant, self._state, self._capabilities = plant, state, capabilities
-        self._model = make_model(MEMORY)
-        self._rom: NDArray[np.uint32] = np.zeros(config.rom_words, np.uint32)
+        self.model = make_model(MEMORY)
+        self.rom: NDArray[np.uint32] = np.zeros(config.rom_words, np.uint32)
         try:
-            self._entry = elf.load_elf(Path(config.image).read_bytes(), MEMORY, self._rom, state.core_ram)
+            self._entry = elf.load_elf(Path(config.image).read_bytes(), MEMORY, self.rom, state.core_ram)
         except (OSError, elf.ElfError) as error:
             raise ConfigError(f"cpu.image {config.image}: {error}") from None
         state.hart[...] = new_hart(self._entry)
@@ -53,19 +55,17 @@ class FirmwareCore:
         of CORR.CTRL
         """
         s, h = self._state, self._state.hart[0]
-        now, held = int(s.time[S.NOW]), bool(s.registers[W.CPU_CTRL] & W.CPU_HOLD)
+        now = int(s.time[S.NOW])
         s.events[S.EVENT_FIRMWARE] = S.NEVER
-        if h["cycle"] > now and not held:
+        if h["cycle"] > now and not self.held:
             s.events[S.EVENT_FIRMWARE] = h["cycle"]
             return
+        if self.held or self._bitten:
+            self.reset()
+            return
         h["cycle"] = max(int(h["cycle"]), now)
-        bitten = 0 < s.core["firmware"][0, S.BITE_AT] <= now
-        if held or bitten:
-            self._reset(bitten)
-            if held:
-                return
         p = self._plant
-        reason, effects = work(s.core, p.rules, p.timing, s.hart, self._model, self._rom, s.core_ram, until, once)
+        reason, effects = work(s.core, p.rules, p.timing, s.hart, self.model, self.rom, s.core_ram, until, once)
         if reason == hart.BUS:
             self._access(bus)
         elif effects:
@@ -84,14 +84,36 @@ class FirmwareCore:
         timer = compare > now and bool(s.hart["mie"][0] & 1 << TIMER)
         return min([S.NEVER] + [bite] * (bite > 0) + [compare] * timer)
 
-    def _reset(self, bitten: bool) -> None:
-        """The core is in reset at its cycle; the watchdog is off. RAM stays."""
-        s = self._state
-        reset(s.hart, self._entry, int(s.hart["cycle"][0]))
+    @property
+    def held(self) -> bool:
+        """Whether the core is held in reset."""
+        return bool(self._state.registers[W.CPU_CTRL] & W.CPU_HOLD)
+
+    @property
+    def _bitten(self) -> bool:
+        """Whether the watchdog's period is over."""
+        return 0 < int(self._state.core["firmware"][0, S.BITE_AT]) <= int(self._state.time[S.NOW])
+
+    @property
+    def due(self) -> bool:
+        """Whether the core, if it is awake, is about to begin an instruction at NOW, or to enter an interrupt."""
+        return not self.held and not self._bitten and int(self._state.hart["cycle"][0]) <= int(self._state.time[S.NOW])
+
+    def reset(self) -> None:
+        """The core is reset at its cycle, NOW at the earliest; the watchdog is off. RAM stays."""
+        s, bitten = self._state, self._bitten
+        cycle = max(int(s.hart["cycle"][0]), int(s.time[S.NOW]))
+        reset(s.hart, self._entry, cycle)
         s.core["firmware"][0, S.BITE_AT] = 0
         s.registers[W.WATCHDOG] = 0
         s.registers[W.CPU_STATUS] |= np.uint32(W.CPU_BITTEN * bitten)
+        s.events[S.EVENT_FIRMWARE] = S.NEVER if self.held else cycle
         self._publish(False)
+
+    def lines(self) -> int:
+        """Interrupt lines as they stand when the next instruction begins, as bits of mip."""
+        core, cycle = self._state.core, max(int(self._state.hart["cycle"][0]), int(self._state.time[S.NOW]))
+        return int(lines_at(core[0], cycle, compare_at(core)))
 
     def _publish(self, asleep: bool) -> None:
         s = self._state
@@ -104,8 +126,8 @@ class FirmwareCore:
         s, h = self._state, self._state.hart[0]
         address, value = int(h["bus_address"]) - MEMORY.mmio_base, int(h["bus_value"])
         load = int(h["bus_kind"]) == BUS_LOAD
-        if h["bus_size"] != 4 or not self._there(address, load, value):
-            hart.bus_fault(s.hart, self._model, int(self._plant.timing[0]["issue"]) + 1)
+        if h["bus_size"] != 4 or not self.has(address, load, value):
+            hart.bus_fault(s.hart, self.model, int(self._plant.timing[0]["issue"]) + 1)
         elif load:
             found = bus.read(address)
             hart.finish_load(s.hart, found, max(bus.cost, 1))
@@ -113,8 +135,9 @@ class FirmwareCore:
             bus.write(address, value)
             hart.finish_store(s.hart, max(bus.cost, 1))
 
-    def _there(self, address: int, load: bool, value: int) -> bool:
-        """Whether there is such a register and it takes the value, or whether the host might make that access to a window."""
+    def has(self, address: int, load: bool, value: int) -> bool:
+        """Whether there is such a register and it takes the value, or whether the host might make the same access to a window: a
+        word of the chip's address space, a load, or a store of `value`."""
         if address < REGISTER_SPACE:
             word = int(access_table().decode[address >> 2])
             return word >= 0 and (load or bool(takes(self._plant.rules, word, value)))
@@ -131,8 +154,11 @@ def warm_up_core(plant: Plant, state: S.ChipState) -> None:
     """Compiles what a chip's core runs, on a hart of its own whose first instruction traps; `state` is any chip's, and stays."""
     harts, model, memory = new_hart(MEMORY.ram_base), make_model(MEMORY), np.zeros(1, np.uint32)
     work(state.core, plant.rules, plant.timing, harts, model, memory, memory.copy(), 0, False)
-    compare_at(state.core)
     takes(plant.rules, 0, 0)
+    lines_at(state.core[0], 0, compare_at(state.core))
+    peek_word(state.core[0], plant.rules[0], 0)
+    poke_csr(harts, MSCRATCH, 0)
+    peek_csr(harts, model, MSCRATCH)
     hart.bus_fault(harts, model, 1)
     hart.finish_load(harts, 0, 1)
     hart.finish_store(harts, 1)

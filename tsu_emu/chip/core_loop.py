@@ -11,7 +11,7 @@ from tsu_emu.cpu.machine import EXTERNAL, SOFTWARE, TIMER
 from tsu_emu.cpu.state import BUS_LOAD
 from tsu_emu.digital import words as W
 from tsu_emu.digital.regfile import read_word, write_word
-from tsu_emu.jit import inner, kernel
+from tsu_emu.jit import inner, kernel, unfolded
 
 U, Z = np.uint32, np.int64
 NOW, NEVER, BITE_AT, EVENT_SETTLED, EVENT_SEQUENCER, EVENT_STALE = (
@@ -44,6 +44,16 @@ def takes(all_rules, word, value):  # type: ignore[no-untyped-def]
     return True
 
 
+@unfolded
+def lines_at(c, cycle, compare):  # type: ignore[no-untyped-def]
+    """Interrupt lines at a cycle, as bits of mip; compare : the timer's cycle."""
+    return U(
+        Z((c.registers[PENDING] & c.registers[ENABLE]) != U(0)) << EXTERNAL
+        | Z((c.registers[STATUS] & U(FULL)) != U(0)) << SOFTWARE
+        | Z(cycle >= compare) << TIMER
+    )
+
+
 @inner
 def _end(c, until, compare, now):  # type: ignore[no-untyped-def]
     """Cycle at which something else is due, after `until` at the latest; instructions that begin before it are the core's."""
@@ -66,11 +76,7 @@ def work(core, all_rules, timings, harts, models, rom, ram, until, once):  # typ
     until = min(until, h.cycle + SLICE)
     while True:
         now, compare = h.cycle, compare_at(core)
-        h.lines = U(
-            Z((c.registers[PENDING] & c.registers[ENABLE]) != U(0)) << EXTERNAL
-            | Z((c.registers[STATUS] & U(FULL)) != U(0)) << SOFTWARE
-            | Z(now >= compare) << TIMER
-        )
+        h.lines = lines_at(c, now, compare)
         reason, _ = run(harts, models, rom, ram, _end(c, until, compare, now))
         if reason != BUS:
             return reason, 0

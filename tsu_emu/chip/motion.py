@@ -18,7 +18,7 @@ from tsu_emu.chip.plant import Plant
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
 from tsu_emu.digital.correlator import accumulate_planes, latch_sums
-from tsu_emu.digital.regfile import CLEAR_CORRELATIONS, LATCH_CORRELATIONS
+from tsu_emu.digital.regfile import CLEAR_CORRELATIONS, LATCH_CORRELATIONS, peek_word
 
 BUDGET = 10_000_000
 """Work of one compiled call, about 60 ms; between two calls `Motion.between_calls` may stop the chip."""
@@ -29,6 +29,7 @@ class Motion:
 
     step_firmware : the firmware's event is due now, and it may act up to the cycle it is given, or once if somebody waits
     between_calls : called every now and then in the midst of a long run
+    observer : called after the events of each cycle, if somebody watches
     """
 
     def __init__(
@@ -39,9 +40,22 @@ class Motion:
         self._parameters, self._array, self._converters = parameters, array, converters
         self._step_firmware = step_firmware
         self.between_calls: Callable[[], None] = lambda: None
+        self.observer: Callable[[], None] | None = None
 
     def advance(self, until: int, word: int = -1, mask: int = 0, wanted: int = 0) -> bool:
         """Chip time goes to `until`, or to the cycle at which a register word is as wanted: True then."""
+        while self.observer is not None and (due := int(self._state.events.min())) < until:
+            met = self._go(due, word, mask, wanted)
+            self.observer()
+            if met:
+                return True
+        met = self._go(until, word, mask, wanted)
+        if self.observer is not None:
+            self.observer()
+        return met
+
+    def _go(self, until: int, word: int, mask: int, wanted: int) -> bool:
+        """As `advance`, without an observer."""
         if self._plant.general:
             self._parameters.keep_up()
         while True:
@@ -49,7 +63,8 @@ class Motion:
             if self._plant.deferred:
                 self._pay()
             if reason == machine.AT_FIRMWARE:
-                self._step_firmware(until, word >= 0)
+                met = word >= 0 and not (int(peek_word(self._state.core[0], self._plant.rules[0], word)) ^ wanted) & mask
+                self._step_firmware(int(self._state.time[S.NOW]) if met else until, word >= 0)
             elif reason == machine.OUT_OF_BUDGET:
                 self.between_calls()
             elif reason == machine.AT_PARAMETERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsu_emu.cpu.state import BREAKPOINTS, NO_ADDRESS
-from tsu_emu.jit import inner
+from tsu_emu.jit import inner, kernel
 
 U, S = np.uint32, np.int64
 M32 = 0xFFFFFFFF
@@ -142,6 +142,20 @@ def csr(h, m, w, cycle, retired):  # type: ignore[no-untyped-def]
     h.x[w >> 7 & 31] = U(old)
     h.x[0] = U(0)
     return True
+
+
+@kernel
+def peek_csr(hart, model, number):  # type: ignore[no-untyped-def]
+    """What the next instruction would read in a register of a (1,) HART, or ABSENT."""
+    h = hart[0]
+    return S(_read_any(h, model[0], number, h.cycle, h.retired))
+
+
+@kernel
+def poke_csr(hart, number, value):  # type: ignore[no-untyped-def]
+    """Writes a register that is not a counter, between two instructions of a (1,) HART."""
+    h = hart[0]
+    _write(h, number, value, h.cycle, h.retired, 0)
 
 
 @inner

@@ -141,7 +141,7 @@ def read_word(c, rules, word):  # type: ignore[no-untyped-def]
     return c.registers[word] & rules.words[word].read
 
 
-@inner
+@kernel
 def peek_word(c, rules, word):  # type: ignore[no-untyped-def]
     """As `read_word`, latching nothing: a counter's high word is the live one. For WAIT."""
     half = rules.words[word].latch
