@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tsu_emu.chip import Chip
     from tsu_emu.config import ChipConfig
     from tsu_emu.server.daemon import Handler
+    from tsu_emu.server.gdb import Debugger
 
 app = typer.Typer(
     name="tsu-emu",
@@ -53,11 +54,16 @@ def serve(
     bench: Annotated[
         bool, typer.Option("--bench", help="Both doors, beside an ipc ENDPOINT: ENDPOINT.instruments and ENDPOINT.oracle.")
     ] = False,
+    gdb: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65535, help="GDB server of the firmware core, on 127.0.0.1; 0 chooses a port."),
+    ] = None,
+    gdb_wait: Annotated[bool, typer.Option("--gdb-wait", help="Stop the core before its first instruction; with --gdb.")] = False,
 ) -> None:
     """Be the chip of CONFIG until SIGTERM, SIGINT, or the end of standard input if asked.
 
     Prints JSON lines: {"event": "progress", ...} while it compiles, {"event": "ready", "endpoint": ...} when it answers, with the
-    endpoints of the lab bench's doors if they are open.
+    endpoints of the lab bench's doors if they are open, and the address for GDB's `target remote`.
     The boot firmware runs in chip time: WAIT for SYS.BOOT to say READY.
     """
     from tsu_emu.config import ConfigError, load
@@ -67,7 +73,11 @@ def serve(
         seeds = {f"seeds.{k}": str(v) for k, v in (("die", die_seed), ("run", run_seed)) if v is not None}
         chip = load(config, seeds | dict(_assignment(text) for text in changes or ()))
         at = endpoint or default_endpoint(chip.name)
-        _serve(chip, at, _doors(at, instruments, oracle, bench), threads, exit_with_stdin)
+        if gdb_wait and gdb is None:
+            raise ConfigError("--gdb-wait goes with --gdb PORT")
+        if gdb is not None and not chip.cpu.image:
+            raise ConfigError("--gdb: the chip has no firmware core; cpu.image names what one is to execute")
+        _serve(chip, at, _doors(at, instruments, oracle, bench), threads, exit_with_stdin, gdb, gdb_wait)
     except (ConfigError, EndpointError) as error:
         announce("error", message=str(error))
         raise _fail(str(error)) from None
@@ -93,7 +103,9 @@ def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bo
     return {name: at or f"{endpoint}.{name}" for name, at in asked.items() if at or bench}
 
 
-def _serve(config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool) -> None:
+def _serve(
+    config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool, gdb: int | None, gdb_wait: bool
+) -> None:
     import os
 
     from tsu_emu.chip import Chip
@@ -107,11 +119,26 @@ def _serve(config: ChipConfig, endpoint: str, doors: dict[str, str], threads: in
         prepare(at)
     warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
     chip = Chip(config, None if config.cpu.image else BootFirmware(), threads=min(threads, os.cpu_count() or 1))
-    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, _handlers(chip, doors))
-    daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **daemon.endpoints))
+    debugger = _debugger(chip, gdb, gdb_wait)
+    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, _handlers(chip, doors), debugger)
+    more = daemon.endpoints | ({"gdb": debugger.address} if debugger else {})
+    daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **more))
     if exit_with_stdin:
         # whoever started it waits for its end, and the interpreter takes its time over compiled code
         os._exit(0)
+
+
+def _debugger(chip: Chip, port: int | None, wait: bool) -> Debugger | None:
+    """The GDB server, if one is asked for."""
+    if port is None:
+        return None
+    from tsu_emu.server.daemon import EndpointError
+    from tsu_emu.server.gdb import Debugger
+
+    try:
+        return Debugger(chip, port, wait)
+    except OSError as error:
+        raise EndpointError(f"--gdb {port}: {error}") from None
 
 
 def _handlers(chip: Chip, doors: dict[str, str]) -> dict[str, tuple[str, Handler]]:

@@ -20,6 +20,7 @@ from typing import Any
 import zmq
 
 from tsu_contract.wire import PAYLOAD_BYTES_MAX, Frame
+from tsu_emu.server.gdb import Debugger
 from tsu_emu.server.session import Server
 
 Handler = Callable[[list[Frame]], list[Frame]]
@@ -150,14 +151,16 @@ class _Listener:
 class Daemon:
     """Serves one chip on its endpoints until `stop` is called, a signal comes or, if asked, standard input closes.
 
-    server : the chip's sessions, at `endpoint`; doors : endpoint and handler of each further door, by name; all share one thread
+    server : the chip's sessions, at `endpoint`; doors : endpoint and handler of each further door, by name; all share one thread,
+        also with the debugger's server, if there is one
     exit_with_stdin : end when standard input does; EndpointError if it cannot listen
     endpoints : of the doors, by name
     """
 
     def __init__(
-        self, server: Server, endpoint: str, exit_with_stdin: bool = False, doors: Mapping[str, tuple[str, Handler]] | None = None
-    ) -> None:
+        self, server: Server, endpoint: str, exit_with_stdin: bool = False,
+        doors: Mapping[str, tuple[str, Handler]] | None = None, debugger: Debugger | None = None,
+    ) -> None:  # fmt: skip
         if exit_with_stdin and sys.stdin is None:
             raise EndpointError("standard input is closed already; do not ask to end with it")
         self._stdin = sys.stdin.fileno() if exit_with_stdin else None
@@ -166,7 +169,7 @@ class Daemon:
         self._stopping = False
         try:
             for at, handle in ((endpoint, server.handle), *(doors or {}).values()):
-                self._listeners.append(_Listener(self._context, at, handle, self._between_calls))
+                self._listeners.append(_Listener(self._context, at, handle, self._end_if_asked))
         except EndpointError:
             self._close_sockets()
             raise
@@ -175,6 +178,9 @@ class Daemon:
         self.endpoints = dict(zip(doors or {}, others, strict=True))
         self._wake_read, self._wake_write = os.pipe()
         server.chip.between_calls = self._between_calls
+        self._debugger = debugger
+        if debugger is not None:
+            debugger.between_calls = self._end_if_asked
 
     def stop(self) -> None:
         """Ends `run` from another thread or a signal handler, in the midst of a long run too."""
@@ -187,7 +193,7 @@ class Daemon:
         try:
             with self._stop_signals():
                 ready()
-                if len(self._listeners) == 1:
+                if len(self._listeners) == 1 and self._debugger is None:
                     while True:
                         self._listeners[0].answer()
                 self._answer_all()
@@ -200,14 +206,22 @@ class Daemon:
 
     def _answer_all(self) -> None:
         """Answers at every door in turn. Polling costs a round trip 10 us more than waiting at one door does."""
-        poller = zmq.Poller()
-        for listener in self._listeners:
-            poller.register(listener.socket, zmq.POLLIN)
+        poller = self._poller()
         while True:
+            if self._debugger is not None:
+                self._debugger.serve()
+                poller = self._poller()
             active = dict(poller.poll())
             for listener in self._listeners:
                 if listener.socket in active:
                     listener.answer_some()
+
+    def _poller(self) -> zmq.Poller:
+        """Of every door, and of the debugger's sockets, which come and go."""
+        poller = zmq.Poller()
+        for socket_ in (*(listener.socket for listener in self._listeners), *(self._debugger.sockets if self._debugger else ())):
+            poller.register(socket_, zmq.POLLIN)
+        return poller
 
     def _watch(self) -> None:
         """Waits for the word to stop, or the end of standard input; what comes there is thrown away.
@@ -222,10 +236,16 @@ class Daemon:
             bell.connect(BELL)
             bell.send(b"")
 
-    def _between_calls(self) -> None:
+    def _end_if_asked(self) -> None:
         """Raises _StopAsked if the daemon is to stop."""
         if self._stopping:
             raise _StopAsked
+
+    def _between_calls(self) -> None:
+        """In the midst of a request: raises _StopAsked if the daemon is to stop, and looks what the debugger wants."""
+        self._end_if_asked()
+        if self._debugger is not None:
+            self._debugger.look()
 
     @contextmanager
     def _stop_signals(self) -> Iterator[None]:
@@ -253,6 +273,8 @@ class Daemon:
 
     def _close(self) -> None:
         self._close_sockets()
+        if self._debugger is not None:
+            self._debugger.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
