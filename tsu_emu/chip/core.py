@@ -32,20 +32,20 @@ class FirmwareCore:
     """What makes the hart of a state run in its chip.
 
     config : the image; ConfigError if it cannot be loaded. The state is made that of power-on.
-    model : of the hart; rom : (rom_words,) uint32
+    model, rom : of the hart; entry : where it starts; work : what executes it, `core_loop.work` or something that calls it
     """
 
     def __init__(self, config: Core, plant: Plant, state: S.ChipState, capabilities: Capabilities) -> None:
         self._plant, self._state, self._capabilities = plant, state, capabilities
-        self.model = make_model(MEMORY)
+        self.model, self.work = make_model(MEMORY), work
         self.rom: NDArray[np.uint32] = np.zeros(config.rom_words, np.uint32)
         try:
-            self._entry = elf.load_elf(Path(config.image).read_bytes(), MEMORY, self.rom, state.core_ram)
+            self.entry = elf.load_elf(Path(config.image).read_bytes(), MEMORY, self.rom, state.core_ram)
         except (OSError, elf.ElfError) as error:
             raise ConfigError(f"cpu.image {config.image}: {error}") from None
-        state.hart[...] = new_hart(self._entry)
+        state.hart[...] = new_hart(self.entry)
         state.registers[W.CPU_STATUS] = W.CPU_PRESENT
-        state.registers[W.CPU_PC] = self._entry
+        state.registers[W.CPU_PC] = self.entry
         state.events[S.EVENT_FIRMWARE] = 0
 
     def step(self, until: int, once: bool, bus: FirmwareBus, correlator: Callable[[int], None]) -> None:
@@ -65,7 +65,7 @@ class FirmwareCore:
             return
         h["cycle"] = max(int(h["cycle"]), now)
         p = self._plant
-        reason, effects = work(s.core, p.rules, p.timing, s.hart, self.model, self.rom, s.core_ram, until, once)
+        reason, effects = self.work(s.core, p.rules, p.timing, s.hart, self.model, self.rom, s.core_ram, until, once)
         if reason == hart.BUS:
             self._access(bus)
         elif effects:
@@ -103,7 +103,7 @@ class FirmwareCore:
         """The core is reset at its cycle, NOW at the earliest; the watchdog is off. RAM stays."""
         s, bitten = self._state, self._bitten
         cycle = max(int(s.hart["cycle"][0]), int(s.time[S.NOW]))
-        reset(s.hart, self._entry, cycle)
+        reset(s.hart, self.entry, cycle)
         s.core["firmware"][0, S.BITE_AT] = 0
         s.registers[W.WATCHDOG] = 0
         s.registers[W.CPU_STATUS] |= np.uint32(W.CPU_BITTEN * bitten)
