@@ -175,7 +175,7 @@ def strike_brown_out(t: Target, rng: np.random.Generator) -> str:
         flips &= rng.integers(0, 1 << 32, len(ram), dtype=np.uint32)
     ram ^= flips
     h["cycle"] = t.now + 1 + cycles
-    t.core.reset(False)
+    t.core.reset()
     return f"{cycles} cycles in reset"
 
 

@@ -71,11 +71,6 @@ class Chip:
         return self._plant
 
     @property
-    def core(self) -> FirmwareCore | None:
-        """The firmware core; None if the chip has no image for it."""
-        return self._core
-
-    @property
     def between_calls(self) -> Callable[[], None]:
         """Called every now and then in the midst of a long run; what it raises ends the run, and the chip with it."""
         return self._motion.between_calls
