@@ -2,7 +2,7 @@
 
 No fast-math: every operation rounds as docs/arithmetic.md says, on every processor. Numba does not notice that a function in
 another file changed, so the cache directory is named by a hash of all sources of the chip and its contract and Numba's version;
-the daemon and the lab bench, which no compiled function may use, are left out.
+daemon, lab bench and command line, which no compiled function may use, are left out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numba import njit
 
 import tsu_contract
 
-NOT_COMPILED = ("server", "bench")
-"""Rooms of this package that compiled functions know nothing of; the import rules see to it."""
+NOT_COMPILED = ("server", "bench", "__main__.py")
+"""Parts of this package that compiled functions know nothing of; the import rules see to it."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -33,7 +33,7 @@ def cache_directory() -> Path:
     apart = {Path(__file__).resolve().parent / name for name in NOT_COMPILED}
     for package in (Path(__file__).resolve().parent, Path(tsu_contract.__file__).resolve().parent):
         for path in sorted([*package.rglob("*.py"), *package.rglob("*.json")]):
-            if apart & set(path.parents):
+            if apart & {path, *path.parents}:
                 continue
             digest.update(path.relative_to(package).as_posix().encode())
             digest.update(path.read_bytes())
