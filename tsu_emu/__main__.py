@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +62,10 @@ def serve(
         typer.Option(metavar="PORT", min=0, max=65535, help="GDB server of the firmware core, on 127.0.0.1; 0 chooses a port."),
     ] = None,
     gdb_wait: Annotated[bool, typer.Option("--gdb-wait", help="Stop the core before its first instruction; with --gdb.")] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a timeline for Perfetto: firmware, interrupts, sequencer, DACs."),
+    ] = None,
 ) -> None:
     """Be the chip of CONFIG until SIGTERM, SIGINT, or the end of standard input if asked.
 
@@ -77,7 +84,7 @@ def serve(
             raise ConfigError("--gdb-wait goes with --gdb PORT")
         if gdb is not None and not chip.cpu.image:
             raise ConfigError("--gdb: the chip has no firmware core; cpu.image names what one is to execute")
-        _serve(chip, at, _doors(at, instruments, oracle, bench), threads, exit_with_stdin, gdb, gdb_wait)
+        _serve(chip, at, _doors(at, instruments, oracle, bench), threads, exit_with_stdin, gdb, gdb_wait, trace)
     except (ConfigError, EndpointError) as error:
         announce("error", message=str(error))
         raise _fail(str(error)) from None
@@ -104,8 +111,9 @@ def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bo
 
 
 def _serve(
-    config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool, gdb: int | None, gdb_wait: bool
-) -> None:
+    config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool, gdb: int | None,
+    gdb_wait: bool, trace: Path | None,
+) -> None:  # fmt: skip
     import os
 
     from tsu_emu.chip import Chip
@@ -122,7 +130,8 @@ def _serve(
     debugger = _debugger(chip, gdb, gdb_wait)
     daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, _handlers(chip, doors), debugger)
     more = daemon.endpoints | ({"gdb": debugger.address} if debugger else {})
-    daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **more))
+    with _traced(chip, trace):
+        daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **more))
     if exit_with_stdin:
         # whoever started it waits for its end, and the interpreter takes its time over compiled code
         os._exit(0)
@@ -139,6 +148,26 @@ def _debugger(chip: Chip, port: int | None, wait: bool) -> Debugger | None:
         return Debugger(chip, port, wait)
     except OSError as error:
         raise EndpointError(f"--gdb {port}: {error}") from None
+
+
+@contextmanager
+def _traced(chip: Chip, path: Path | None) -> Iterator[None]:
+    """A timeline of the chip is written, if one is asked for."""
+    if path is None:
+        yield
+        return
+    from tsu_emu.config import ConfigError
+    from tsu_emu.server.trace import Recorder
+
+    image = chip.config.cpu.image
+    try:
+        recorder = Recorder(chip, path, Path(image) if image else None)
+    except OSError as error:
+        raise ConfigError(f"--trace {path}: {error}") from None
+    try:
+        yield
+    finally:
+        recorder.close()
 
 
 def _handlers(chip: Chip, doors: dict[str, str]) -> dict[str, tuple[str, Handler]]:

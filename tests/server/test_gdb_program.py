@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
+from signal import SIGTERM
 
 import pytest
 
@@ -71,13 +73,18 @@ def test_the_command_line(tmp_path: Path) -> None:
     plain, cored = tmp_path / "plain.toml", tmp_path / "cored.toml"
     plain.write_text(cells)
     cored.write_text(f'{cells}[cpu]\nimage = "{tmp_path / "image.elf"}"\nrom_words = 512\nram_words = 64\n')
-    with Process(cored, f"ipc://{tmp_path / 's'}", "--gdb", "0") as daemon:
+    trace = tmp_path / "trace.json"
+    with Process(cored, f"ipc://{tmp_path / 's'}", "--gdb", "0", "--trace", str(trace)) as daemon:
         host, port = str(daemon.ready["gdb"]).split(":")
         assert host == "127.0.0.1"
         taken = finished("serve", str(cored), "--endpoint", f"ipc://{tmp_path / 't'}", "--gdb", port)
+        daemon.signal(SIGTERM)
+        assert daemon.end() == 0
+    assert json.loads(trace.read_text())[0]["name"] == "process_name"
     for run, message in (
         (taken, "in use"),
         (finished("serve", str(plain), "--gdb", "0"), "no firmware core"),
         (finished("serve", str(cored), "--gdb-wait"), "--gdb-wait goes with --gdb"),
+        (finished("serve", str(cored), "--trace", str(tmp_path / "no" / "trace")), "--trace"),
     ):
         assert (run.returncode, message in run.stderr) == (2, True), run.stderr
