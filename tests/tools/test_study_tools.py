@@ -87,8 +87,8 @@ def test_refusals_are_the_same_and_a_closed_chip_says_so() -> None:
 def test_studies_are_listed() -> None:
     done = subprocess.run([sys.executable, str(TOOLS / "study"), "--list"], capture_output=True, text=True, timeout=100)
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
-        "bits", "calibration", "effort", "faults", "holding", "intervals", "precision", "programme", "readout", "spread", "trims",
-        "twin",
+        "bits", "calibration", "commands", "defended", "effort", "faults", "holding", "intervals", "precision", "programme",
+        "readout", "spread", "trims", "twin",
     ]  # fmt: skip
 
 
