@@ -17,9 +17,9 @@ WITH_IMAGE = f"@pytest.mark.tsu(image={str(IMAGE)!r}, adc__count=1, adc__bits=10
 
 
 def run(pytester: pytest.Pytester, body: str, *arguments: str) -> pytest.RunResult:
-    """A session with one file of tests."""
+    """A session with one file of tests; in a process of its own, since compiled code cannot be imported twice in one."""
     pytester.makepyfile("import pytest\n" + body)
-    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", *PLUGIN, *arguments)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *PLUGIN, *arguments, timeout=300)
 
 
 def test_a_chip_for_host_programs(pytester: pytest.Pytester) -> None:

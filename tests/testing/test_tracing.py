@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from chip.test_core import HANDLER
-from firmware.echo import SENT, WORD, Echo
 from serving import config
+from testing.echo import SENT, WORD, Echo
 from tsu_contract.registers import register
 from tsu_emu import state as S
 from tsu_emu.chip import Chip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.test_plugin import run
+from testing.test_plugin import run
 from tsu_testing.campaign import OUTCOMES
 from tsu_testing.faults import KINDS
 from tsu_testing.guarded import IMAGE

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firmware.echo import SENT, WORD, Echo
+from testing.echo import SENT, WORD, Echo
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
 from tsu_testing.campaign import OUTCOMES, Campaign, Played, classified
