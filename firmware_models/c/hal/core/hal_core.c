@@ -185,6 +185,7 @@ void core_trap(uint32_t cause) {
 }
 
 void core_main(void) {
+    tsu_irq_enable(0); /* a reset of the core alone leaves the chip's as they were */
     clear_alarm();
     listen(LINE_TIMER);
     listen(LINE_EXTERNAL);
