@@ -126,7 +126,8 @@ def _live(config: ChipConfig) -> None:
     program = assemble([Instruction(Opcode.RUN, 2), Instruction(Opcode.STROBE), *middle, Instruction(Opcode.HALT)])
     couplings = WINDOWS["COUPLING"]
     codes = np.zeros(cap.couplers + cap.couplers % 2, np.int16)
-    rows = [(Op.BLKWR, WINDOWS["PROGRAM"].address, 0, 0, 2 * len(program))]
+    scratch = register("SYS.SCRATCH").at()
+    rows = [(Op.WAIT, scratch, 0, 0, 1), (Op.BLKWR, WINDOWS["PROGRAM"].address, 0, 0, 2 * len(program))]
     if cap.couplers:
         rows.append((Op.BLKWR, couplings.address, 0, 0, cap.words(couplings)))
     if cap.trim_bits:
@@ -141,7 +142,7 @@ def _live(config: ChipConfig) -> None:
         (Op.WRITE, register("TEMPERING.RUNGS").at(), 2, 0, 0),
         (Op.WRITE, register("SEQ.CTRL").at(), 1, 0, 0),
         (Op.WAIT, register("SEQ.STATUS").at(), 2, 0xFF, 10_000_000),
-        (Op.RMW, register("SYS.SCRATCH").at(), 1, 0xFFFFFFFF, 0),
+        (Op.RMW, scratch, 1, 0xFFFFFFFF, 0),
         (Op.DELAY, 0, 0, 0, 3 * config.slow.epoch_cycles),
         (Op.READ, register("TEMP.SENSOR").at(), 0, 0, 0),
         (Op.READ, WINDOWS["CLAMP_MASK"].address, 0, 0, 0),

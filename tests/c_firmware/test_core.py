@@ -76,8 +76,9 @@ def test_the_servo_runs_on_the_core() -> None:
 
 def image_of(folder: Path, source: Path) -> Path:
     """An image whose commands are those of another source."""
-    needs = [str(SOURCES / "firmware" / f"{name}.c") for name in ("safe", "sequencer", "windows")]
-    line = ["make", "-s", "-C", str(SOURCES), f"OUT={folder}", f"FIRMWARE={source} {' '.join(needs)}", "core"]
+    own = shutil.copy(source, folder)
+    needs = [f"firmware/{name}.c" for name in ("safe", "sequencer", "windows")]
+    line = ["make", "-s", "-C", str(SOURCES), f"OUT={folder}", f"FIRMWARE={own} {' '.join(needs)}", "core"]
     made = subprocess.run(line, capture_output=True, text=True, timeout=300)
     assert made.returncode == 0, made.stderr
     return folder / "firmware.elf"
@@ -132,6 +133,7 @@ def test_the_image_is_the_same_wherever_it_is_built(tmp_path: Path) -> None:
     cross_compiler()
     folder = tmp_path / "elsewhere"
     shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("build"))
-    line = ["make", "-s", "-C", str(folder), f"OUT={tmp_path}/out", f"CONTRACT={SOURCES.parents[1]}/driver/tsu_contract", "core"]
+    contract = shutil.copytree(SOURCES.parents[1] / "driver/tsu_contract", tmp_path / "contract")
+    line = ["make", "-s", "-C", str(folder), f"OUT={tmp_path}/out", f"CONTRACT={contract}", "core"]
     subprocess.run(line, check=True, timeout=300)
     assert (tmp_path / "out/firmware.elf").read_bytes() == built_for_the_core().read_bytes()

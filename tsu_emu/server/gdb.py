@@ -22,6 +22,8 @@ LOOK_SECONDS = 0.1
 """While the core is stopped the daemon looks so often whether it is to end."""
 SEND_SECONDS = 5.0
 """A debugger that does not take a reply for so long is let go."""
+LAST_WORDS = 16
+"""Pieces that are still read from a debugger before another is turned away for its sake: the last may be its end."""
 TRAP, INTERRUPTED = 5, 2
 """Signals that GDB is told: a step or a breakpoint, and a stop that was asked for."""
 
@@ -118,6 +120,9 @@ class Debugger:
 
     def _accept(self) -> None:
         """The first becomes the debugger, and the core stops; others are turned away."""
+        for _ in range(LAST_WORDS):
+            if any(key.fileobj is self._client for key, _ in self._selector.select(0)):
+                self._receive()
         with suppress(OSError):
             connection, _ = self._listener.accept()
             if self._client is not None:
