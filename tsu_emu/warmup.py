@@ -23,6 +23,7 @@ from tsu_emu import jit
 from tsu_emu.chip import Bus, Chip
 from tsu_emu.chip.parameters import is_general
 from tsu_emu.config import ChipConfig, Edges, parse
+from tsu_emu.digital.regfile import peek_word
 
 Progress = Callable[[int, int], None]
 """Called with functions compiled so far, and how many there are."""
@@ -127,7 +128,8 @@ def _live(config: ChipConfig) -> None:
     couplings = WINDOWS["COUPLING"]
     codes = np.zeros(cap.couplers + cap.couplers % 2, np.int16)
     scratch = register("SYS.SCRATCH").at()
-    rows = [(Op.WAIT, scratch, 0, 0, 1), (Op.BLKWR, WINDOWS["PROGRAM"].address, 0, 0, 2 * len(program))]
+    peek_word(chip.state.core[0], chip.plant.rules[0], 0)
+    rows = [(Op.BLKWR, WINDOWS["PROGRAM"].address, 0, 0, 2 * len(program))]
     if cap.couplers:
         rows.append((Op.BLKWR, couplings.address, 0, 0, cap.words(couplings)))
     if cap.trim_bits:
