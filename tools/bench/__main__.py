@@ -24,6 +24,7 @@ from pathlib import Path
 from beside_unicorn import bench_unicorn
 from comparison import compare, workloads
 from contest import PEER_SEED
+from firmware import bench_firmware
 from kernels import bench_kernels
 from langevin import bench_langevin
 from measuring import Effort
@@ -36,7 +37,6 @@ from scale import bench_scale
 from tick import bench_thrml, bench_tick, learning_chips
 from wire import bench_wire
 
-from firmware import bench_firmware
 from tsu_apps.report import Row, format_rows, write_json
 
 REPEATS, QUICK_REPEATS = 7, 3
