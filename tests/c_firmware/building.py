@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tsu_contract.registers import MAP_HASH, REGISTERS
+from tsu_contract.registers import MAP_HASH
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "firmware_models" / "c"
@@ -68,9 +68,7 @@ def prebuilt() -> dict[str, str]:
 
 
 def cross_compiler() -> str:
-    """The cross compiler's name and version; skips where it is not installed, or the contract has no core."""
-    if "MAILBOX.STATUS" not in REGISTERS:
-        pytest.skip("the chip of this contract has no core")
+    """The cross compiler's name and version; skips where it is not installed."""
     _need(f"{CROSS}gcc")
     _need("make")
     return subprocess.run([f"{CROSS}gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]

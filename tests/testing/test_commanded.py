@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tsu_testing.campaign import Campaign
-from tsu_testing.commanded import IMAGE, Commands
-
-pytestmark = pytest.mark.skipif(not IMAGE.exists(), reason="the firmware's image is not there")
+from tsu_testing.commanded import Commands
 
 
 @pytest.fixture(scope="module")
