@@ -21,7 +21,7 @@ from numba import njit
 
 import tsu_contract
 
-NOT_COMPILED = ("server", "bench", "__main__.py")
+NOT_COMPILED = ("server", "bench", "keep", "gateway", "commands", "__main__.py")
 """Parts of this package that compiled functions know nothing of; the import rules see to it."""
 F = TypeVar("F", bound=Callable[..., Any])
 

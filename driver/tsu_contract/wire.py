@@ -38,6 +38,14 @@ class Kind(IntEnum):
     HELLO = 1
     OPERATE = 2
     BYE = 3
+    STATUS = 4
+    PEEK = 5
+    LEASE = 6
+    SUBSCRIBE = 7
+
+
+WITH_RECORDS = (Kind.OPERATE, Kind.PEEK)
+"""Kinds whose requests have a frame of operation records."""
 
 
 _NO_RECORDS, _NO_VALUES = np.empty(0, RECORD), np.empty(0, np.uint32)
@@ -49,7 +57,7 @@ class Request:
 
     records : (n,) of `operations.RECORD`
     payloads : raw bytes, one for each BLKWR in order
-    body : what HELLO says of the client
+    body : what HELLO says of the client, LEASE and SUBSCRIBE of what they ask for
     """
 
     kind: Kind
@@ -141,7 +149,7 @@ def unsigned(value: Any, name: str, bits: int = 64) -> int:
 def encode_request(request: Request) -> list[Frame]:
     """Frames of a request: [MAGIC, major, kind, session, seq, body], records, payloads."""
     head = pack([MAGIC, PROTOCOL_MAJOR, int(request.kind), request.session, request.seq, request.body])
-    if request.kind is not Kind.OPERATE:
+    if request.kind not in WITH_RECORDS:
         return [head]
     return [head, request.records.tobytes(), *request.payloads]
 
@@ -158,12 +166,12 @@ def decode_request(frames: Sequence[Frame]) -> Request:
     if not isinstance(body, dict):
         raise fail(Code.BAD_HEADER, "body is no map")
     kind = Kind(kind)
-    if kind is not Kind.OPERATE:
+    if kind not in WITH_RECORDS:
         if len(frames) != 1:
             raise fail(Code.BAD_FRAMES, f"{kind.name} has one frame, not {len(frames)}")
         return Request(kind, session, seq, body=body)
     if len(frames) < 2:
-        raise fail(Code.BAD_FRAMES, "OPERATE lacks its records")
+        raise fail(Code.BAD_FRAMES, f"{kind.name} lacks its records")
     if len(frames[1]) % RECORD.itemsize:
         raise fail(Code.BAD_FRAMES, f"records of {len(frames[1])} bytes; a multiple of {RECORD.itemsize} expected")
     if len(frames[1]) > OPERATIONS_MAX * RECORD.itemsize:

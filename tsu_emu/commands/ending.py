@@ -1,0 +1,18 @@
+"""How a command ends that cannot do what it was asked, and what several commands take."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="Name of a shipped configuration, or path of a .toml file.")
+]
+
+
+def failed(message: str) -> typer.Exit:
+    """Says what is wrong; to be raised."""
+    print(f"tsu-emu: {message}", file=sys.stderr)
+    return typer.Exit(2)

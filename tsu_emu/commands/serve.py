@@ -1,0 +1,162 @@
+"""`tsu-emu serve`: where chip, firmware and daemon are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tsu_emu.commands.ending import ConfigArgument, failed
+
+if TYPE_CHECKING:
+    from tsu_emu.chip import Chip
+    from tsu_emu.config import ChipConfig
+    from tsu_emu.server.daemon import Handler
+    from tsu_emu.server.gdb import Debugger
+
+
+def serve(
+    config: ConfigArgument,
+    endpoint: Annotated[
+        str | None, typer.Option(help="ipc://PATH or tcp://127.0.0.1:PORT; by default an ipc socket in your run-time directory.")
+    ] = None,
+    die_seed: Annotated[int | None, typer.Option(min=0, help="Which die: overrides seeds.die.")] = None,
+    run_seed: Annotated[int | None, typer.Option(min=0, help="Which life: overrides seeds.run.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the array; no result depends on it.")] = 2,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a value of CONFIG anew, e.g. coupling.dac.bits=6; repeatable."),
+    ] = None,
+    exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", help="End when standard input closes.")] = False,
+    instruments: Annotated[
+        str | None, typer.Option(help="Endpoint of the instruments door: ambient, supply, analog source, time skipping.")
+    ] = None,
+    oracle: Annotated[str | None, typer.Option(help="Endpoint of the oracle door: faults and ground truth, for tests.")] = None,
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Both doors, beside an ipc ENDPOINT: ENDPOINT.instruments and ENDPOINT.oracle.")
+    ] = False,
+    gdb: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65535, help="GDB server of the firmware core, on 127.0.0.1; 0 chooses a port."),
+    ] = None,
+    gdb_wait: Annotated[bool, typer.Option("--gdb-wait", help="Stop the core before its first instruction; with --gdb.")] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a timeline for Perfetto: firmware, interrupts, sequencer, DACs."),
+    ] = None,
+) -> None:
+    """Be the chip of CONFIG until SIGTERM, SIGINT, or the end of standard input if asked.
+
+    Prints JSON lines: {"event": "progress", ...} while it compiles, {"event": "ready", "endpoint": ...} when it answers, with the
+    endpoints of the lab bench's doors if they are open, and the address for GDB's `target remote`.
+    The boot firmware runs in chip time: WAIT for SYS.BOOT to say READY.
+    """
+    from tsu_emu.config import ConfigError, load
+    from tsu_emu.server.daemon import EndpointError, announce, default_endpoint
+
+    try:
+        seeds = {f"seeds.{k}": str(v) for k, v in (("die", die_seed), ("run", run_seed)) if v is not None}
+        chip = load(config, seeds | dict(_assignment(text) for text in changes or ()))
+        at = endpoint or default_endpoint(chip.name)
+        if gdb_wait and gdb is None:
+            raise ConfigError("--gdb-wait goes with --gdb PORT")
+        if gdb is not None and not chip.cpu.image:
+            raise ConfigError("--gdb: the chip has no firmware core; cpu.image names what one is to execute")
+        _serve(chip, at, _doors(at, instruments, oracle, bench), threads, exit_with_stdin, gdb, gdb_wait, trace)
+    except (ConfigError, EndpointError) as error:
+        announce("error", message=str(error))
+        raise failed(str(error)) from None
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    """KEY=VALUE of --set."""
+    from tsu_emu.config import ConfigError
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ConfigError(f"--set {text}: KEY=VALUE is expected, such as coupling.dac.bits=6")
+    return key, value
+
+
+def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bool) -> dict[str, str]:
+    """Endpoints of the doors that are to be open, by name."""
+    from tsu_emu.server.daemon import EndpointError
+
+    asked = {"instruments": instruments, "oracle": oracle}
+    if bench and not endpoint.startswith("ipc://") and None in asked.values():
+        raise EndpointError(f"{endpoint}: --bench needs an ipc endpoint; else say where, with --instruments and --oracle")
+    return {name: at or f"{endpoint}.{name}" for name, at in asked.items() if at or bench}
+
+
+def _serve(
+    config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool, gdb: int | None,
+    gdb_wait: bool, trace: Path | None,
+) -> None:  # fmt: skip
+    import os
+
+    from tsu_emu.chip import Chip
+    from tsu_emu.server.daemon import Daemon, announce, boot_word, keep_freed_memory, prepare
+    from tsu_emu.server.session import Server
+    from tsu_emu.warmup import warm_up_once
+    from tsu_firmware import BootFirmware
+
+    keep_freed_memory()
+    for at in (endpoint, *doors.values()):
+        prepare(at)
+    warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
+    chip = Chip(config, None if config.cpu.image else BootFirmware(), threads=min(threads, os.cpu_count() or 1))
+    debugger = _debugger(chip, gdb, gdb_wait)
+    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, _handlers(chip, doors), debugger)
+    more = daemon.endpoints | ({"gdb": debugger.address} if debugger else {})
+    with _traced(chip, trace):
+        daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **more))
+    if exit_with_stdin:
+        # whoever started it waits for its end, and the interpreter takes its time over compiled code
+        os._exit(0)
+
+
+def _debugger(chip: Chip, port: int | None, wait: bool) -> Debugger | None:
+    """The GDB server, if one is asked for."""
+    if port is None:
+        return None
+    from tsu_emu.server.daemon import EndpointError
+    from tsu_emu.server.gdb import Debugger
+
+    try:
+        return Debugger(chip, port, wait)
+    except OSError as error:
+        raise EndpointError(f"--gdb {port}: {error}") from None
+
+
+@contextmanager
+def _traced(chip: Chip, path: Path | None) -> Iterator[None]:
+    """A timeline of the chip is written, if one is asked for."""
+    if path is None:
+        yield
+        return
+    from tsu_emu.config import ConfigError
+    from tsu_emu.server.trace import Recorder
+
+    image = chip.config.cpu.image
+    try:
+        recorder = Recorder(chip, path, Path(image) if image else None)
+    except OSError as error:
+        raise ConfigError(f"--trace {path}: {error}") from None
+    try:
+        yield
+    finally:
+        recorder.close()
+
+
+def _handlers(chip: Chip, doors: dict[str, str]) -> dict[str, tuple[str, Handler]]:
+    """Endpoint and handler of each door, by name."""
+    if not doors:
+        return {}
+    from tsu_emu.bench.instruments import Instruments
+    from tsu_emu.bench.oracle import Oracle
+
+    kinds = {"instruments": Instruments, "oracle": Oracle}
+    return {name: (at, kinds[name](chip).handle) for name, at in doors.items()}

@@ -1,0 +1,1 @@
+"""What outlives a process: snapshots of a chip and its sessions, and the journal of what was accepted."""
