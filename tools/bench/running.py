@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
-from tsu_contract.registers import WINDOWS, register
+from tsu_contract.registers import WINDOWS, access_table, register
 
 SEED = 0
 """Of the codes."""
@@ -102,13 +102,16 @@ class Running:
     def moment(self) -> tuple[float, float]:
         """<s I> - <I tanh(I/T)> over the cells of the last colour, kT, and its standard error.
 
-        These cells were just drawn given all others, so the difference is 0 for a right sampler, in or out of equilibrium.
+        These cells were just drawn given all others, so the difference is 0 for a right sampler, in or out of equilibrium, once
+        the noise temperature is the die's own, and cells that are stuck are left out.
         """
-        from tsu_emu.analog.dac import output
+        from tsu_emu.chip.inputs import noise_temperature
 
-        plant, t = self.chip._plant, self.chip._plant.topology
-        temperature = output(plant.die.temperature, 0, 64)
+        plant, t = self.chip.plant, self.chip.plant.topology
+        tdac = int(self.chip.state.registers[access_table().decode[register("TEMP.TDAC").at() >> 2]])
+        temperature = noise_temperature(plant.die, plant.temperature, plant.tdac_floor, tdac)
         last = t.order[t.phase[-2] :]
+        last = last[(plant.dead_mask[last] == 0)]
         differences = []
         for plane in range(self.subject.planes):
             up = (self.chip.state.spins[plane >> 6] >> np.uint64(plane & 63) & np.uint64(1)).astype(np.int64)
