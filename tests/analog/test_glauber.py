@@ -60,7 +60,7 @@ TAU = np.array([1.0, 0.5, 3.0, 0.05, 1.0, 1.7])
 
 def test_candidates_have_poissons_law() -> None:
     """Six cells, 200 rounds, 64 planes: each number's frequency within 5 s.e.; half and double the rate are noticed."""
-    rounds, turns = rounds_of(TAU, 1.0), 200
+    rounds, turns = rounds_of(TAU, 1.0, False), 200
     found = numbers(rounds, turns)
     total = turns * 64
 
@@ -82,7 +82,7 @@ def test_candidates_of_planes_and_cells_are_independent() -> None:
 
     Planes that share their candidates would have 1.
     """
-    found = numbers(rounds_of(np.ones(8), 1.0), 2000).astype(np.float64)
+    found = numbers(rounds_of(np.ones(8), 1.0, False), 2000).astype(np.float64)
     for series in (found[:, 3], found[:, :, 17]):
         c = np.corrcoef(series.T)
         off = c[~np.eye(len(c), dtype=bool)]
@@ -92,7 +92,7 @@ def test_candidates_of_planes_and_cells_are_independent() -> None:
 
 def test_in_a_round_all_orders_are_equally_likely() -> None:
     """A plane with one candidate in each of three cells: the 6 orders of 4,000 rounds within 5 s.e. of 1/6 of them."""
-    rounds = rounds_of(np.ones(3), 1.0)
+    rounds = rounds_of(np.ones(3), 1.0, False)
     rounds = rounds._replace(row=np.array([0, 1, 2, 3]), tail=np.full(3, 1 << 31, np.uint32))
     orders: dict[tuple[int, ...], int] = {}
     for turn in range(4000):
@@ -106,6 +106,18 @@ def test_in_a_round_all_orders_are_equally_likely() -> None:
     assert all(abs(n - total / 6) < 5 * np.sqrt(total * 5 / 36) for n in orders.values())
 
 
+def test_planes_that_share_a_clock_share_every_candidate() -> None:
+    """Each visit is of all 64 planes, a cell's numbers have Poisson's law over 4,000 rounds, and a round may be long."""
+    rounds = rounds_of(TAU, 1.0, True)
+    assert rounds.turns == 2
+    found = numbers(rounds, 4000)
+    assert np.array_equal(found, np.broadcast_to(found[..., :1], found.shape))
+    for i, tau in enumerate(TAU):
+        mean = 1 / (tau * rounds.turns)
+        assert abs(found[:, i, 0].mean() - mean) < 5 * np.sqrt(mean / 4000)
+        assert abs(found[:, i, 0].var() - mean) < 5 * np.sqrt((mean + 2 * mean**2) / 4000)
+
+
 def by_the_page(rounds: Rounds, block: int, turn: int) -> list[tuple[int, int]]:
     """Visits as docs/arithmetic.md says."""
     visits: list[tuple[int, int]] = []
@@ -113,7 +125,7 @@ def by_the_page(rounds: Rounds, block: int, turn: int) -> list[tuple[int, int]]:
         quarters = [words(i, 64 * block + p % 16, turn) for p in range(16)]
         u = [quarters[p % 16][p // 16] for p in range(64)]
         for tail in rounds.tail[rounds.row[i] : rounds.row[i + 1]].tolist():
-            planes = sum((u[p] < tail) << p for p in range(64))
+            planes = sum((u[0 if rounds.shared else p] < tail) << p for p in range(64))
             if planes == 0:
                 break
             n = len(visits)
@@ -125,9 +137,10 @@ def by_the_page(rounds: Rounds, block: int, turn: int) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: k.__name__)
 @pytest.mark.parametrize("turn", [0, (1 << 33) + 5])
-def test_a_round_is_the_list_of_visits_that_its_words_say(turn: int, kernel: ModuleType) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_round_is_the_list_of_visits_that_its_words_say(shared: bool, turn: int, kernel: ModuleType) -> None:
     """Block 1, 70 cells of unequal time constants."""
-    rounds = rounds_of(np.exp(np.random.default_rng(0).normal(0, 0.7, 70)), 1.0)
+    rounds = rounds_of(np.exp(np.random.default_rng(0).normal(0, 0.7, 70)), 1.0, shared)
     visits = drawn(rounds, turn, 1, kernel)
     assert list(zip(visits.cell.tolist(), visits.planes.tolist(), strict=True)) == by_the_page(rounds, 1, turn)
 
@@ -156,11 +169,12 @@ class Chip:
 CHIPS = [(150, 20, True), (150, 20, False), (9, 8, True), (40, 3, False)]
 
 
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("mean", [0.02, 0.25, 3.0])
 @pytest.mark.parametrize(("cells", "degree", "temperatures"), CHIPS)
-def test_every_kernel_gives_the_same_spins(cells: int, degree: int, temperatures: bool, mean: float) -> None:
+def test_every_kernel_gives_the_same_spins(cells: int, degree: int, temperatures: bool, mean: float, shared: bool) -> None:
     """Twenty rounds in each of two blocks, with few and with all planes in a visit."""
-    rounds = rounds_of(np.exp(np.random.default_rng(1).normal(0, 0.5, cells)) / 0.25, 1.0)
+    rounds = rounds_of(np.exp(np.random.default_rng(1).normal(0, 0.5, cells)) / 0.25, 1.0, shared)
     p = np.minimum(rounds.tail * (mean / 0.25), 2**32 - 1).astype(np.uint32)
     rounds, results = rounds._replace(tail=p), []
     for kernel in KERNELS:
@@ -178,7 +192,7 @@ def test_every_kernel_gives_the_same_spins(cells: int, degree: int, temperatures
 def test_an_update_is_the_flip_of_the_arithmetic_page(kernel: ModuleType) -> None:
     """One round of 30 cells in block 1, every plane by itself in integers and the reference's threshold."""
     chip, turn = Chip(30, 6, True), 77
-    rounds = rounds_of(np.ones(30), 0.5)
+    rounds = rounds_of(np.ones(30), 0.5, False)
     up = bits(chip.spins[1]).T.copy()
     for step, (i, planes) in enumerate(by_the_page(rounds, 1, turn)):
         heard = slice(chip.row[i], chip.row[i + 1])
@@ -214,14 +228,12 @@ def inflation(shared: bool) -> Floats:
     row, source = np.arange(0, 21, 4), np.nonzero(J)[1].astype(np.uint32)
     doubled, base, slope = np.zeros(20, np.int32), np.zeros(n, np.int32), np.empty(64, np.float32)
     slopes_of(slope, grid_of(row, J[J != 0], np.zeros(n), doubled, base), 1.0, np.full(64, 4096.0))
-    rounds, spins, out = rounds_of(np.ones(n), 1.0), np.zeros((1, n), np.uint64), []
+    rounds, spins, out = rounds_of(np.ones(n), 1.0, shared), np.zeros((1, n), np.uint64), []
     bank = (spins, np.zeros_like(spins), np.array([ALL]))
     before = bits(spins[0])
     for tick in range(1050):
         for turn in range(rounds.turns * tick, rounds.turns * (tick + 1)):
             visits = drawn(rounds, turn)
-            visits.planes[:] = ALL if shared else visits.planes
-            visits.planes[len(visits.planes) // 6 if shared else len(visits.planes) :] = 0
             free.play((row, source), (doubled, base), bank, slope, 0, turn, KEY, visits, len(visits.cell))
         after = bits(spins[0])
         out.append(np.concatenate([after != before, after]))
@@ -237,3 +249,4 @@ def test_means_over_planes_scatter_as_over_independent_copies() -> None:
     """
     assert np.abs(inflation(False) - 1).max() < 5 * np.sqrt(2 / 500)
     assert inflation(True)[:5].min() > 3
+    assert np.abs(inflation(True)[5:] - 1).max() < 5 * np.sqrt(2 / 500)

@@ -39,6 +39,7 @@ class Cells:
         self.J, self.h, self.clocks = J[present], h, clocks_of(np.full(n, TAU) * tau / TAU)
         self.kinetics, self.tau_syn, self.dt = CODE[kinetics], more.get("tau_syn", 0.0), more.get("dt", TAU)
         self.in_rounds = kinetics == "glauber" and self.tau_syn == 0 and more.get("in_rounds", True)
+        self.shared = more.get("shared", False)
         mask, value = np.zeros((2, blocks, n), np.uint64)
         for i, v in fixed.items():
             mask[:, i], value[:, i] = ALL, ALL if v > 0 else 0
@@ -60,7 +61,7 @@ class Cells:
         net, b = (self.network.row, self.network.source), self.bank
         code, slope = (np.empty(len(self.J), np.int32), np.empty(len(self.h), np.int32)), np.empty(len(b.x), np.float32)
         slopes_of(slope, grid_of(net[0], self.J, self.h, *code), 1.0, 4096.0 * b.temperature)
-        bank, rounds = (b.spins, b.clamp_mask, b.clamp_value, b.enabled), rounds_of(self.clocks.tau, self.dt)
+        bank, rounds = (b.spins, b.clamp_mask, b.clamp_value, b.enabled), rounds_of(self.clocks.tau, self.dt, self.shared)
         free.live(net, code, rounds, bank, slope, self.tick, ticks, self.key)
 
     def spins(self) -> NDArray[np.int8]:
@@ -140,6 +141,28 @@ def test_the_comparison_notices_a_wrong_generator(wrong: str, kinetics: str) -> 
         p = np.clip(Generator.of(**q, kinetics=law).after(time)[start], 0, 1)
         noticed += total_variation(samples, p) > tv_bound(p, len(samples))
     assert noticed == 0 if wrong == "nothing" else noticed >= 16
+
+
+@pytest.mark.parametrize("seed", range(20, 26))
+def test_each_of_the_planes_that_share_a_clock_has_the_law_of_the_generator(seed: int) -> None:
+    """Asymmetric chips, a time after one state; TV of 4,096 independent samples, one plane of each block, below E[TV] + 4 sd.
+
+    Power check: the law of 1.4 times the time is beyond it for at least one of the planes 0, 17 and 63, whose laws are the same.
+    """
+    q, time, blocks = problem(seed, False), 0.7 * TAU, 64
+    cells = Cells(**q, blocks=blocks, kinetics="glauber", seed=seed, dt=time, shared=True)
+    start = allowed(seed % (1 << len(q["h"])), q["fixed"])
+    runs = []
+    for _ in range(64):
+        cells.restart(start)
+        runs.append(number(cells.run()).reshape(blocks, 64))
+    samples, g = np.concatenate(runs), Generator.of(**q, kinetics="glauber")
+    right, wrong = (np.clip(g.after(t)[start], 0, 1) for t in (time, 1.4 * time))
+    distances = [
+        [total_variation(samples[:, plane], p) / tv_bound(p, len(samples)) for plane in (0, 17, 63)] for p in (right, wrong)
+    ]
+    assert max(distances[0]) < 1
+    assert max(distances[1]) > 1
 
 
 DRAWS, BLOCKS, BURN = 60, 8, 40

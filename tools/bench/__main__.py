@@ -74,7 +74,7 @@ def _steps(name: str, peers: bool, repeats: int, compared: int) -> int:
         return repeats * (1 + peers) + len(learning_chips(True)) * (repeats + 1)
     if name == "firmware":
         return repeats
-    return repeats * (3 if name == "wire" else 1 + compared + 2 * peers)
+    return repeats * ({"wire": 3, "kernels": 2}.get(name, 1) + compared + 2 * peers)
 
 
 def _load(when: str) -> Row:

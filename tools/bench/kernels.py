@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from free import bench_free
 from measuring import Effort, median_row, zero_row
 from roofline import machine_rows, roof_row
 from running import Running, Subject
@@ -46,4 +47,4 @@ def bench_kernels(effort: Effort) -> list[Row]:
     rows.append(median_row("z1-128 with over without errors", errors, ""))
     errors = [a / b for a, b in zip(rates[5], rates[6], strict=True)]
     rows.append(median_row("digits, every effect over ideal", errors, "", effort.goal(0.7)))
-    return rows
+    return rows + bench_free(effort)

@@ -4,6 +4,9 @@ Without delay only the order of a tick's candidates matters. A tick is cut into 
 own Poisson number of candidates; given these numbers, all orders are equally likely. The k-th candidates of a cell take one place
 in the order in all planes of a block that have so many: `Visits`, a cell and a set of planes, in random order. So each plane's
 law is exact and its candidates are its own; what the planes of a block share is the order within a round.
+
+Where the planes share a clock, candidates are those of plane 0, for the whole block: fewer draws, full vectors. Each plane's law
+is the same, and in equilibrium planes are independent at one time; their paths are not.
 """
 
 from __future__ import annotations
@@ -21,9 +24,9 @@ from tsu_emu.noise.threefry import threefry
 U = np.uint32
 Q = np.uint64
 MEAN = 0.25
-"""Greatest mean number of candidates of a cell in a round, over all cells: 64 planes fill a vector of 16."""
+"""Greatest mean number of candidates of a cell in a round, over all cells: 64 planes with own clocks fill a vector of 16."""
 MOST = 16.0
-"""The same of any one cell."""
+"""The same of any one cell, and where the planes share a clock."""
 TAIL = 64
 """Candidates of a cell in a round whose probability is kept; that of more is below 2^-33."""
 NUMBER, ORDER, DECISION = 0 << VISIT_SHIFT, 1 << VISIT_SHIFT, 2 << VISIT_SHIFT
@@ -32,12 +35,13 @@ NUMBER, ORDER, DECISION = 0 << VISIT_SHIFT, 1 << VISIT_SHIFT, 2 << VISIT_SHIFT
 class Rounds(NamedTuple):
     """How a tick is cut: `turns` rounds; in one, cell i has k + 1 or more candidates with probability tail[row[i] + k] / 2^32.
 
-    row : (cells + 1,) int64; tail : (row[cells],) uint32
+    row : (cells + 1,) int64; tail : (row[cells],) uint32; shared : whether a block's planes have candidates in common
     """
 
     turns: int
     row: NDArray[np.int64]
     tail: NDArray[np.uint32]
+    shared: bool
 
 
 class Visits(NamedTuple):
@@ -48,13 +52,14 @@ class Visits(NamedTuple):
 
 
 @kernel
-def rounds_of(tau: NDArray[np.float64], dt: float) -> Rounds:
-    """Rounds for time constants tau (cells,), s, and ticks of dt seconds."""
+def rounds_of(tau: NDArray[np.float64], dt: float, shared: bool) -> Rounds:
+    """Rounds for time constants tau (cells,), s, and ticks of dt seconds; shared as in `Rounds`."""
     total, most = 0.0, 0.0
     for i in range(tau.size):
         total += dt / tau[i]
         most = max(most, dt / tau[i])
-    count = max(1, int(np.ceil(max(total / (tau.size * MEAN), most / MOST))))
+    crowd = 0.0 if shared else total / (tau.size * MEAN)
+    count = max(1, int(np.ceil(max(crowd, most / MOST))))
     row, tail = np.zeros(tau.size + 1, np.int64), np.empty(tau.size * TAIL, np.uint32)
     for i in range(tau.size):
         mean, n = (dt / tau[i]) / count, row[i]
@@ -68,7 +73,7 @@ def rounds_of(tau: NDArray[np.float64], dt: float) -> Rounds:
             tail[n] = U(share)
             n += 1
         row[i + 1] = n
-    return Rounds(count, row, tail[: row[tau.size]].copy())
+    return Rounds(count, row, tail[: row[tau.size]].copy(), shared)
 
 
 @kernel
@@ -94,8 +99,10 @@ def grid_of(row, J, h, doubled, base):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _under(word, limit):  # type: ignore[no-untyped-def]
-    """Planes whose word is below the limit. word : (64,) uint32"""
+def _under(word, limit, shared):  # type: ignore[no-untyped-def]
+    """Planes whose word is below the limit, or all if plane 0's is and they share it. word : (64,) uint32"""
+    if shared:
+        return ~Q(0) if word[0] < limit else Q(0)
     some = Q(0)
     for r in range(LANES):
         some |= Q(word[r] < limit) << Q(r)
@@ -115,7 +122,7 @@ def draw(rounds, block, turn, key, visits):  # type: ignore[no-untyped-def]
             word[32 + r] = c
             word[48 + r] = d
         for k in range(rounds.row[i], rounds.row[i + 1]):
-            some = _under(word, rounds.tail[k])
+            some = _under(word, rounds.tail[k], rounds.shared)
             if some == Q(0):
                 break
             if n & 3 == 0:

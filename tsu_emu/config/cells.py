@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -94,6 +94,8 @@ class AsynchronousPbit(_Cell):
     kinetics : rate of a flip to +-1: glauber (1 +- tanh(I/T)) / (2 tau), arrhenius exp(+-I/T) / (2 tau)
     tau_s : retention time tau at I = 0; ln_tau_sigma : spread of ln tau
     synapse_s : time constant with which a coupler follows its source, s; 0: at once
+    clock : own: each plane's cells flip at times of their own; shared: those of 64 planes are offered a flip at the same times,
+        each decides by itself; for glauber heard at once
     """
 
     kind: Literal["async-pbit"]
@@ -103,6 +105,13 @@ class AsynchronousPbit(_Cell):
     tau_s: Annotated[float, Field(gt=0, le=1)] = 100e-9
     ln_tau_sigma: Annotated[float, Field(ge=0, le=2)] = 0.0
     synapse_s: Annotated[float, Field(ge=0, le=1)] = 0.0
+    clock: Literal["own", "shared"] = "own"
+
+    @model_validator(mode="after")
+    def _clock_can_be_shared(self) -> Self:
+        if self.clock == "shared" and not self.in_rounds:
+            raise ValueError('clock = "shared" is for glauber kinetics with synapse_s = 0')
+        return self
 
     @property
     def in_rounds(self) -> bool:

@@ -34,7 +34,7 @@ class Asynchronous(Deferred):
         self._kinetics = async_pbit.GLAUBER if cell.kinetics == "glauber" else async_pbit.ARRHENIUS
         self._synapse_s, self._h = cell.synapse_s, np.zeros(self._cells)
         self._in_rounds = cell.in_rounds
-        self._rounds, self._scale = rounds_of(self.clocks.tau, self._tick_s), 1.0
+        self._rounds, self._scale = rounds_of(self.clocks.tau, self._tick_s, cell.clock == "shared"), 1.0
         self._code = np.zeros(len(self._J), np.int32), np.zeros(self._cells, np.int32)
         self._key = key_of(config.seeds.run, Stream.ASYNCHRONOUS, 4)
 
