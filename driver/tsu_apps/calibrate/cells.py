@@ -16,8 +16,11 @@ SERVO = (2_000, 2_000, 5_000, 20_000, 100_000, 200_000)
 """Samples of each cell in the rounds of the offset servo."""
 LOOK = 20_000
 """Samples of each cell in a quick look."""
-SLOPES = (60_000, 800_000)
-"""Samples of each cell in the rounds of slope trimming."""
+SLOPES = (60_000, 800_000, 800_000)
+"""Samples of each cell in the rounds of slope trimming. Each round's noise goes into its step, so a step is the round's share of
+all samples so far: what is left is the noise of all rounds together."""
+PASSES = 8
+"""Bias sweeps that a measurement of slopes consists of."""
 MOVES = 0.97
 """Greatest |mean| of a cell that may be worth trimming."""
 
@@ -114,21 +117,24 @@ class Slopes(Procedure):
         return work.chip.capabilities.trim_bits > 0
 
     def _slopes(self, work: Work, wanted: int, share: float) -> tuple[Floats, Floats]:
-        """Slopes and their errors, over planes; 0 of cells that do not follow their bias."""
+        """Slopes and their errors; 0 of cells that do not follow their bias.
+
+        Whole bias sweeps, several times: what scatters from one to the next is noise of every kind, also what all planes have in
+        common, as the refreshing of stored levels.
+        """
         signs = slope_signs(work.chip)
         levels = slope_levels(work.chip, len(signs))
-        runs = len(signs) * len(levels)
+        runs = PASSES * len(signs) * len(levels)
         looks = max(2, work.samples(wanted) // runs)
-        means = np.empty((len(levels), len(signs), len(work.chip.enabled_planes), work.chip.capabilities.cells))
-        for k, level in enumerate(levels):
-            for r, row in enumerate(signs):
-                work.loosen(level * row)
-                means[k, r] = work.means(looks, share / runs)
+        means = np.empty((len(levels), len(signs), PASSES, work.chip.capabilities.cells))
+        for n in range(PASSES):
+            for k, level in enumerate(levels):
+                for r, row in enumerate(signs):
+                    work.loosen(level * row)
+                    means[k, r, n] = work.means(looks, share / runs).mean(axis=0)
         whole = slope_estimate(means.mean(axis=2), signs, levels)[0]
-        halves = np.stack(
-            [slope_estimate(means[:, :, part].mean(axis=2), signs, levels)[0] for part in plane_groups(means.shape[2])]
-        )
-        return whole, halves.std(axis=0, ddof=1) / np.sqrt(len(halves))
+        each = slope_estimate(means, signs, levels)[0]
+        return whole, each.std(axis=0, ddof=1) / np.sqrt(PASSES)
 
     def look(self, work: Work) -> tuple[Floats, Floats]:
         work.quiet()
@@ -140,6 +146,7 @@ class Slopes(Procedure):
         chip, lsb = work.chip, work.chip.capabilities.trim_slope_lsb * LSB_SCALE
         work.quiet()
         codes, before, total = work.calibration.slope_trims.astype(np.int64), np.empty(0), sum(SLOPES) + SLOPES[-1]
+        taken = 0
         for wanted in SLOPES:
             chip.set_trims(slopes=codes)
             slopes, errors = self._slopes(work, wanted, wanted / total)
@@ -147,7 +154,8 @@ class Slopes(Procedure):
             works = slopes > LEAST_SLOPE
             # what the trim scales is not known, only what comes of it: 1 + trim grows by the factor that the slope lacks
             factor = np.where(works, 1.0 / np.where(works, slopes, 1.0), 1.0)
-            codes = stepped(chip, codes, (1.0 + codes * lsb) * (factor - 1.0), lsb)
+            taken += wanted
+            codes = stepped(chip, codes, (1.0 + codes * lsb) * (factor - 1.0) * wanted / taken, lsb)
         chip.set_trims(slopes=codes)
         slopes, errors = self._slopes(work, SLOPES[-1], SLOPES[-1] / total)
         ok = work.calibration.good & (abs(slopes - 1.0) < 5 * self.limit + 5 * errors)

@@ -53,11 +53,15 @@ class Result:
         return rms_less(self.before[self.ok], np.zeros(1))
 
 
-def rms_less(values: Floats, errors: Floats) -> float:
-    """Root mean square of values of which `errors` is noise; 0 if they are no more than it."""
+def rms_less(values: Floats, errors: Floats, sigmas: float = 0.0) -> float:
+    """Root mean square of values of which `errors` is noise; 0 if they are no more than it.
+
+    sigmas : what is left even if the mean square of the noise is so many of its standard deviations above what it should be
+    """
     if not values.size:
         return 0.0
-    return float(np.sqrt(max(float(np.mean(values**2) - np.mean(errors**2)), 0.0)))
+    noise = float(np.mean(errors**2)) * (1.0 + sigmas * np.sqrt(2.0 / values.size))
+    return float(np.sqrt(max(float(np.mean(values**2)) - noise, 0.0)))
 
 
 class Procedure(ABC):
@@ -87,9 +91,9 @@ class Procedure(ABC):
         return age_s is not None and age_s < self.validity_s and drift < 0.5 * self.limit
 
     def check_data(self, work: Work) -> Verdict:
-        """A quick look: what is left, beyond the noise of the look, against limits of 1.5 and 10 times `limit`."""
+        """A quick look: what is left, beyond 2 sigma of the noise of the look, against limits of 1.5 and 10 times `limit`."""
         values, errors = self.look(work)
-        left = rms_less(values, errors)
+        left = rms_less(values, errors, 2.0)
         return Verdict.IN if left < 1.5 * self.limit else Verdict.OUT if left < 10 * self.limit else Verdict.BAD
 
     @abstractmethod
