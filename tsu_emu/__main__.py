@@ -8,6 +8,8 @@ import typer
 
 from tsu_emu import __version__
 from tsu_emu.commands.configurations import configs, warmup
+from tsu_emu.commands.gateway import gateway
+from tsu_emu.commands.keys import keys
 from tsu_emu.commands.oracle import oracle
 from tsu_emu.commands.serve import serve
 
@@ -18,8 +20,9 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, oracle, configs, warmup):
+for command in (serve, gateway, oracle, configs, warmup):
     app.command()(command)
+app.add_typer(keys)
 
 
 def _version(value: bool) -> None:

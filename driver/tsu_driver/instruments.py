@@ -14,6 +14,7 @@ import zmq
 
 from tsu_contract.bench import Reading, Request, exchange
 from tsu_contract.errors import ProtocolError
+from tsu_driver.curve import connect
 from tsu_driver.errors import HostError, LinkError, LinkTimeout, TsuError, error_of
 
 
@@ -79,7 +80,7 @@ class Instruments:
 
     def _connect(self) -> None:
         try:
-            self._socket.connect(self.url)
+            connect(self._socket, self.url)
         except zmq.ZMQError as error:
             raise LinkError(f"cannot connect to {self.url}: {error}") from None
 

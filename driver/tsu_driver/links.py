@@ -10,6 +10,7 @@ import zmq
 
 from tsu_contract.errors import Layer, ProtocolError
 from tsu_contract.wire import Frame, Kind, Reply, Request, decode_reply, encode_request
+from tsu_driver.curve import SCHEME, connect
 from tsu_driver.errors import LinkError, LinkTimeout
 
 SOCKET_BYTES = 1 << 20
@@ -30,7 +31,7 @@ class Link(Protocol):
 
 
 class ZmqLink:
-    """A ZeroMQ DEALER to a daemon's ROUTER at `ipc://path` or `tcp://host:port`. Not for several threads at once."""
+    """A ZeroMQ DEALER to the ROUTER at `ipc://path`, `tcp://host:port` or a gateway's URL. Not for several threads at once."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -41,10 +42,13 @@ class ZmqLink:
         self._socket.setsockopt(zmq.RCVBUF, SOCKET_BYTES)
         self._patience_ms: dict[int, int] = {}
         try:
-            self._socket.connect(endpoint)
+            connect(self._socket, endpoint)
         except zmq.ZMQError as error:
             self.close()
             raise LinkError(f"cannot connect to {endpoint}: {error}") from None
+        except BaseException:
+            self.close()
+            raise
 
     def call(self, request: Request, timeout_s: float) -> Reply:
         """As `Link.call`. Replies to earlier requests, which a time-out left behind, are dropped."""
@@ -93,6 +97,8 @@ class ZmqLink:
     def _timeout(self, request: Request, timeout_s: float) -> LinkTimeout:
         what = f"{request.kind.name} (sequence number {request.seq})"
         hint = "is a daemon serving there?"
+        if self.endpoint.startswith(SCHEME):
+            hint = "does a gateway serve there, has it this public key, and does it let this key in?"
         if request.kind is not Kind.HELLO:
             hint = "raise timeout_s if the work takes longer"
         path = self.endpoint.removeprefix("ipc://")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 from tsu_driver.calibration import Calibration
+from tsu_driver.curve import SCHEME
 from tsu_driver.daemon import Daemon
 from tsu_driver.device import Chip
 from tsu_driver.errors import HostError, LinkError
@@ -22,7 +23,8 @@ QUERY = {"die_seed": "--die-seed", "run_seed": "--run-seed", "threads": "--threa
 def open(url: str, *, timeout_s: float = 30.0, calibration: Calibration | str | os.PathLike[str] | None = None) -> Chip:
     """Open a chip and wait until it has booted.
 
-    url : `ipc://path` or `tcp://host:port` of a daemon or a board, or `emu:NAME-or-PATH` of a configuration, for which
+    url : `ipc://path` or `tcp://host:port` of a daemon or a board, `tcp+curve://host:port?key=FILE&server=FILE` of a gateway
+        (docs/gateway.md), or `emu:NAME-or-PATH` of a configuration, for which
         a private emulator is started that ends with `close()`; `emu:NAME?die_seed=3&run_seed=7&threads=2` sets options,
         `bench=1` opens the doors of the lab bench: `chip.instruments_url` (`tsu_driver.instruments`), `chip.oracle_url`;
         a key with a dot sets a value of the configuration anew: `emu:digits-ideal?coupling.dac.bits=6`
@@ -49,9 +51,9 @@ def _open(url: str, timeout_s: float) -> Chip:
         chip = _connect(daemon.endpoint, timeout_s, daemon.close)
         chip.instruments_url, chip.oracle_url = daemon.doors.get("instruments"), daemon.doors.get("oracle")
         return chip
-    if url.startswith(("ipc://", "tcp://")):
+    if url.startswith(("ipc://", "tcp://", SCHEME)):
         return _connect(url, timeout_s, None)
-    raise HostError(f"cannot open {url!r}; a URL is ipc://path, tcp://host:port or emu:NAME-or-PATH")
+    raise HostError(f"cannot open {url!r}; a URL is ipc://path, tcp://host:port, tcp+curve://... or emu:NAME-or-PATH")
 
 
 def emulator_command(url: str) -> list[str]:

@@ -16,11 +16,11 @@ from tsu_emu.config import shipped
 def test_help_lists_every_command() -> None:
     run = finished("--help")
     assert run.returncode == 0
-    for name in ("serve", "configs", "warmup", "--version"):
+    for name in ("serve", "gateway", "keys", "configs", "warmup", "--version"):
         assert name in run.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "configs", "warmup"])
+@pytest.mark.parametrize("command", ["serve", "gateway", "keys", "configs", "warmup"])
 def test_every_command_has_help(command: str) -> None:
     run = finished(command, "--help")
     assert (run.returncode, run.stderr) == (0, "")
