@@ -127,7 +127,7 @@ def test_emulator_urls(monkeypatch: pytest.MonkeyPatch) -> None:
         ("emu:x?seed=3", "has the option 'seed'; there are die_seed, run_seed, threads, bench, and keys of the configuration"),
         ("emu:x?threads=two", "threads is 'two'; a number"),
         ("emu:", "names no configuration"),
-        ("http://x", "a URL is ipc://path, tcp://host:port, tcp+curve://... or emu:NAME"),
+        ("http://x", r"a URL is ipc://path, tcp://host:port, tcp\+curve://\.\.\. or emu:NAME"),
     ):
         with pytest.raises(tsu.HostError, match=message):
             tsu.open(url)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from trust.trusting import module
 from tsu_apps.report import Row
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tools"))
-
-Effort = importlib.import_module("trust.effort").Effort
-
-
-def tool() -> Any:
-    """The module of the command line."""
-    return importlib.import_module("trust.__main__")
+Effort = module("effort").Effort
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,13 +27,13 @@ def test_effort_says_what_repeats_it() -> None:
 
 
 def test_module_that_is_not_there_or_breaks_down_is_a_missed_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    module = tool()
+    tool = module("__main__")
     (tmp_path / "trust").mkdir()
     (tmp_path / "trust" / "breaks_down_here.py").write_text("def measure(effort):\n    raise ValueError('no')\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(module, "FIGURES", {"X1": ("not_there_at_all", ""), "X2": ("breaks_down_here", "")})
+    monkeypatch.setattr(tool, "FIGURES", {"X1": ("not_there_at_all", ""), "X2": ("breaks_down_here", "")})
     for figure, said in (("X1", "not_there_at_all.py is not there"), ("X2", "broke down: ValueError")):
-        (row,) = module.measured(figure, Effort(False, 5))
+        (row,) = tool.measured(figure, Effort(False, 5))
         assert isinstance(row, Row)
         assert row.ok is False
         assert said in row.name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -28,6 +29,8 @@ from tsu_emu.gateway.keys import KeysError
 BACKLOG = 512
 PAUSE_S, PAUSE_MAX_S = 0.1, 30.0
 """Before a worker is started after one that never was ready."""
+LOOK_S = 0.05
+"""Between two looks at how much memory a worker has."""
 SILENT_S = 10.0
 """A worker that says nothing for so long hangs, and is ended."""
 STOP_S = 3.0
@@ -59,7 +62,16 @@ class _Life:
     process: subprocess.Popen[bytes]
     buffer: bytes = b""
     ready: bool = False
+    begun_bytes: int = 0
     heard: float = field(default_factory=time.monotonic)
+
+    def resident_bytes(self) -> int:
+        """Memory of its own that it really has, which what a peer merely announces does not raise."""
+        try:
+            pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        except OSError:
+            return 0
+        return (int(pages[1]) - int(pages[2])) * resource.getpagesize() if len(pages) > 2 else 0
 
 
 def listening(at: str, keyed: bool) -> socket.socket:
@@ -101,7 +113,7 @@ class Supervisor:
         self._plan, self._announce = plan, announce
         self._sessions: dict[int, str] = {}
         if not Path("/proc/self/status").exists():
-            raise GatewayError("a gateway needs Linux: a worker's memory is limited there")
+            raise GatewayError("a gateway needs Linux: a worker's memory is watched there")
         if plan.memory_mb < MEMORY_MB_MIN:
             raise GatewayError(f"a worker needs {MEMORY_MB_MIN} MiB or more, not {plan.memory_mb}")
         self._check_keys()
@@ -178,7 +190,7 @@ class Supervisor:
             selector.register(life.process.stdout, selectors.EVENT_READ, "worker")
             selector.register(self._wake_read, selectors.EVENT_READ, "wake")
             while not self._stopping:
-                heard = [key.data for key, _ in selector.select(SILENT_S / 4)]
+                heard = [key.data for key, _ in selector.select(LOOK_S)]
                 if "worker" in heard:
                     data = os.read(life.process.stdout.fileno(), 65536)
                     if not data:
@@ -187,16 +199,27 @@ class Supervisor:
                     *lines, life.buffer = (life.buffer + data).split(b"\n")
                     for line in lines:
                         announced = self._hear(life, json.loads(line), announced)
-                elif life.ready and time.monotonic() - life.heard > SILENT_S:
-                    self._announce("worker-hangs", silent_s=SILENT_S)
+                if life.ready and self._has_to_go(life):
+                    life.process.kill()
                     return announced
         return announced
+
+    def _has_to_go(self, life: _Life) -> bool:
+        """Whether a worker hangs or has grown too large: no option of a socket bounds what one message of many frames takes."""
+        more = life.resident_bytes() - life.begun_bytes
+        if more > self._plan.memory_mb << 20:
+            self._announce("worker-too-large", megabytes=more >> 20, limit=self._plan.memory_mb)
+            return True
+        if time.monotonic() - life.heard > SILENT_S:
+            self._announce("worker-hangs", silent_s=SILENT_S)
+            return True
+        return False
 
     def _hear(self, life: _Life, said: dict[str, Any], announced: bool) -> bool:
         """Takes in a line of a worker's; whether the gateway has been announced."""
         match said.pop("event"):
             case "ready":
-                life.ready = True
+                life.ready, life.begun_bytes = True, life.resident_bytes()
                 more = {name: at for name, at in self.endpoints.items() if name != "front"}
                 event = "worker-started" if announced else "ready"
                 self._announce(event, endpoint=self.endpoints["front"], pid=os.getpid(), worker=life.process.pid, **more)
@@ -234,8 +257,6 @@ class Supervisor:
 
 def _cause(code: int) -> str:
     """Why a worker ended, in words."""
-    if code in (-signal.SIGABRT, os.EX_OSERR):
-        return "it needed more memory than it may have, or ZeroMQ failed"
     if code < 0:
         return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
