@@ -157,7 +157,8 @@ def _plain(message: Request | Reply) -> dict[str, Any]:
 def test_protocol_version_is_pinned() -> None:
     assert PROTOCOL_MAJOR == 1
     assert (HEADER_BYTES_MAX, OPERATIONS_MAX, FRAMES_MAX, PAYLOAD_BYTES_MAX) == (4096, 65536, 4096, 268435456)
-    assert {k.name: k.value for k in Kind} == {"HELLO": 1, "OPERATE": 2, "BYE": 3}
+    names = ("HELLO", "OPERATE", "BYE", "STATUS", "PEEK", "LEASE", "SUBSCRIBE")
+    assert {k.name: k.value for k in Kind} == dict(zip(names, range(1, 8), strict=True))
 
 
 @pytest.mark.parametrize("op", list(Op), ids=lambda op: op.name)
@@ -271,7 +272,7 @@ BAD_REQUESTS: dict[str, tuple[list[bytes], Code]] = {
     "five values": (_head("TSU", 1, 1, 0, 0), Code.BAD_HEADER),
     "seven values": (_head("TSU", 1, 1, 0, 0, {}, 0), Code.BAD_HEADER),
     "kind 0": (_head("TSU", 1, 0, 0, 0, {}), Code.BAD_HEADER),
-    "kind 4": (_head("TSU", 1, 4, 0, 0, {}), Code.BAD_HEADER),
+    "kind 8": (_head("TSU", 1, 8, 0, 0, {}), Code.BAD_HEADER),
     "kind as truth": (_head("TSU", 1, True, 0, 0, {}), Code.BAD_HEADER),
     "kind as a list": (_head("TSU", 1, [1], 0, 0, {}), Code.BAD_HEADER),
     "negative session": (_head("TSU", 1, 3, -1, 0, {}), Code.BAD_HEADER),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,18 +87,30 @@ def program_rows(*program: Instruction) -> list[Row]:
 class Client:
     """One session of a server. Every reply is decoded and checked for what all replies have in common."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, name: str = "test", **more: Any) -> None:
         self.server = server
         self.seq = 0
-        hello = self.exchange(Request(Kind.HELLO, 0, 0, body={"client": "test", "map_hash": MAP_HASH}))
+        hello = self.exchange(Request(Kind.HELLO, 0, 0, body={"client": name, "map_hash": MAP_HASH, **more}))
         assert hello.failure is None
         self.session = hello.session
         self.welcome = hello.body
 
-    def frames(self, *rows: Row, payloads: Sequence[Frame] = (), seq: int | None = None) -> list[Frame]:
-        """Frames of an OPERATE with the next number, which is not used up."""
+    def frames(
+        self, *rows: Row, payloads: Sequence[Frame] = (), seq: int | None = None, kind: Kind = Kind.OPERATE
+    ) -> list[Frame]:
+        """Frames of an OPERATE, or a PEEK, with the next number, which is not used up."""
         number = self.seq + 1 if seq is None else seq
-        return encode_request(Request(Kind.OPERATE, self.session, number, records_of(rows), tuple(payloads)))
+        return encode_request(Request(kind, self.session, number, records_of(rows), tuple(payloads)))
+
+    def peek(self, *rows: Row) -> Reply:
+        """Looks without using a number up."""
+        return decode_reply(self.server.handle(self.frames(*rows, kind=Kind.PEEK)))
+
+    def numbered(self, kind: Kind, **body: Any) -> Reply:
+        """A request of another kind with the next number, which is used up unless it is refused."""
+        reply = self.exchange(Request(kind, self.session, self.seq + 1, body=body))
+        self.seq += reply.failure is None
+        return reply
 
     def operate(self, *rows: Row, payloads: Sequence[Frame] = ()) -> Reply:
         """Carries out a list that must reach the bus."""
@@ -125,9 +138,19 @@ class Client:
         return decode_reply(self.server.handle(encode_request(request)))
 
 
-def small_server(**changes: Any) -> Server:
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def small_server(clock: Callable[[], float] = time.monotonic, **changes: Any) -> Server:
     """A server of a chip without firmware, whose state differs from power-on in every kind of window."""
-    return Server(Chip(small_config(**changes)), name="small", boot="b00t")
+    return Server(Chip(small_config(**changes)), name="small", boot="b00t", clock=clock)
 
 
 def fingerprint(server: Server) -> tuple[str, int, int]:

@@ -74,7 +74,7 @@ def _value(rng: random.Random, depth: int = 0) -> Any:
         case 6 | 7:
             return [_value(rng, depth + 1) for _ in range(rng.randrange(5))]
         case 8 | 9:
-            keys = rng.choices(("map_hash", "client", "a", b"b", "c" * 40), k=rng.randrange(4))
+            keys = rng.choices(("map_hash", "role", "seconds", "every_ms", "credit", "a", b"b", "c" * 40), k=rng.randrange(4))
             return {k: _value(rng, depth + 1) for k in keys}
         case 10:
             return msgpack.ExtType(rng.randrange(128), rng.randbytes(rng.randrange(5)))
@@ -86,7 +86,7 @@ def _random_header(rng: random.Random, client: Client) -> bytes:
     """A header with some of its values replaced, or an array of anything."""
     if rng.random() < 0.2:
         return bytes(msgpack.packb(_value(rng)))
-    values: list[Any] = ["TSU", 1, rng.choice((1, 2, 2, 2, 3)), client.session, client.seq + 1, {}]
+    values: list[Any] = ["TSU", 1, rng.choice((1, 2, 2, 2, 3, 3, 3, 4, 4, 6, 7)), client.session, client.seq + 1, {}]
     for _ in range(rng.randrange(1, 3)):
         values[rng.randrange(6)] = _value(rng)
     if rng.random() < 0.1:
@@ -152,7 +152,8 @@ def _hostile(rng: random.Random, client: Client) -> list[bytes]:
         body = {"map_hash": rng.choice((MAP_HASH, MAP_HASH, "x", _value(rng)))}
         return [bytes(f) for f in encode_request(Request(Kind.HELLO, rng.randrange(2), rng.randrange(2), body=body))]
     if kind in (3, 4, 5):
-        head = bytes(client.frames(seq=client.seq + rng.choice((1, 1, 1, 1, 1, 1, 0, -3, 2)) if client.seq > 3 else None)[0])
+        seq = client.seq + rng.choice((1, 1, 1, 1, 1, 1, 0, -3, 2)) if client.seq > 3 else None
+        head = bytes(client.frames(seq=seq, kind=rng.choice((Kind.OPERATE, Kind.OPERATE, Kind.PEEK)))[0])
         payloads = [rng.randbytes(rng.choice((0, 4, 8, 84))) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
         return [head, b"".join(_record(rng) for _ in range(rng.choice((0, 1, 1, 1, 2, 3, 6)))), *payloads]
     good = [bytes(f) for f in _good(rng, client)]
@@ -230,7 +231,7 @@ def _attack(seed: int, seen: Counter[str]) -> None:
             if reply.failure is not None and reply.failure.code.layer is not Layer.DEVICE:
                 assert fingerprint(client.server) == before
             seen[reply.failure.code.name if reply.failure else f"good {reply.kind.name}"] += 1
-            session = client.server._sessions.get(client.session)
+            session = client.server.sessions.get(client.session)
             if session is None:
                 client = Client(client.server)
             else:
@@ -239,6 +240,10 @@ def _attack(seed: int, seen: Counter[str]) -> None:
                 assert client.value("SYS.ID") == 0x75500104
         except Exception as error:
             raise AssertionError(f"{type(error).__name__}: {error}\n{note}"[:4000]) from error
+
+
+BY_OTHERS = {"BUSY", "LEASED", "SESSION_CUT", "NOT_KEPT"}
+"""Codes that depend on other sessions, clocks, queues and disks, which are not here."""
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to see the process's memory")
@@ -251,6 +256,7 @@ def test_hostile_messages_are_answered_in_form_and_change_nothing_when_refused()
     assert sum(seen.values()) == CASES * len(SEEDS) == 100_000
     assert _resident_bytes() - resident < 64 << 20
     reached = {name for name in seen if not name.startswith("good")}
-    assert reached == {c.name for c in Code if c}
+    assert reached == {c.name for c in Code if c} - BY_OTHERS
     assert seen["good OPERATE"] > 5_000
-    assert min(seen["good HELLO"], seen["good BYE"]) > 10
+    assert min(seen["good HELLO"], seen["good BYE"], seen["good PEEK"]) > 10
+    assert seen["good STATUS"] > 0

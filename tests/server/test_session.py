@@ -10,6 +10,7 @@ from server.harness import (
     CELLS,
     PLANES,
     Client,
+    Clock,
     block_read,
     block_write,
     delay,
@@ -25,7 +26,7 @@ from tsu_contract.errors import Code, Layer
 from tsu_contract.program import Instruction, Opcode
 from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Interrupt, Kind, Reply, Request, decode_reply, encode_request
-from tsu_emu.server import sessions
+from tsu_emu.server import limits
 from tsu_emu.server.session import Server
 
 ALL_IRQS = 0x1F
@@ -57,15 +58,8 @@ def test_hello_tells_what_the_protocol_page_lists(client: Client) -> None:
         "map_hash": MAP_HASH,
         "name": "small",
         "chips": 1,
-        "limits": {
-            "operations": 65536,
-            "frames": 4096,
-            "header_bytes": 4096,
-            "payload_bytes": 256 << 20,
-            "sessions": sessions.SESSIONS_MAX,
-            "cached_replies": sessions.CACHED_REPLIES,
-            "cached_bytes": sessions.CACHED_BYTES,
-        },
+        "role": "operator",
+        "limits": limits.limits(),
     }
 
 
@@ -105,19 +99,22 @@ def test_unknown_session_is_refused(client: Client, kind: Kind, number: int) -> 
     assert (code_of(reply), reply.kind, reply.session, reply.seq) == (Code.UNKNOWN_SESSION, kind, number, 1)
 
 
-def test_one_session_too_many_closes_the_one_that_was_silent_longest(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "SESSIONS_MAX", 3)
+def test_one_session_too_many_closes_the_one_that_was_silent_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SESSIONS_MAX", 3)
+    clock = Clock()
+    server = small_server(clock)
     clients = [Client(server) for _ in range(3)]
     clients[0].done()
+    clock.now += limits.SILENT_SECONDS
     clients.append(Client(server))
     assert [c.session for c in clients] == [1, 2, 3, 4]
-    assert code_of(clients[1].exchange(Request(Kind.OPERATE, 2, 1))) is Code.UNKNOWN_SESSION
+    assert code_of(clients[1].exchange(Request(Kind.OPERATE, 2, 1))) is Code.SESSION_CUT
     for k in (0, 2, 3):
         assert clients[k].value("SYS.ID") == 0x75500104
 
 
 def test_bye_makes_room_so_that_nobody_else_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "SESSIONS_MAX", 2)
+    monkeypatch.setattr(limits, "SESSIONS_MAX", 2)
     first, second = Client(server), Client(server)
     second.bye()
     third = Client(server)
@@ -131,14 +128,14 @@ def test_most_silent_session_loses_its_kept_replies_first(server: Server, monkey
     small = sum(map(len, server.handle(old)))
     frames = [speaking.frames(block_read("CLAMP_MASK", 100), seq=k) for k in (1, 2)]
     first = [server.handle(frames[0])]
-    monkeypatch.setattr(sessions, "CACHED_BYTES", 2 * sum(map(len, first[0])) + small - 1)
+    monkeypatch.setattr(limits, "CACHED_BYTES", 2 * sum(map(len, first[0])) + small - 1)
     first.append(server.handle(frames[1]))
     assert code_of(decode_reply(server.handle(old))) is Code.SEQUENCE_EVICTED
     assert [server.handle(f) for f in frames] == first
 
 
 def test_bytes_of_closed_sessions_are_free_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "CACHED_BYTES", 1000)
+    monkeypatch.setattr(limits, "CACHED_BYTES", 1000)
     for _ in range(5):
         client = Client(server)
         client.done(block_read("CLAMP_MASK", 140))
@@ -252,7 +249,7 @@ def test_oldest_reply_is_evicted_and_never_executed_again(client: Client) -> Non
     frames = client.frames(write("SYS.SCRATCH", 1))
     client.server.handle(frames)
     client.seq += 1
-    for _ in range(sessions.CACHED_REPLIES):
+    for _ in range(limits.CACHED_REPLIES):
         client.done(write("SYS.SCRATCH", 2))
     before = fingerprint(client.server)
     reply = decode_reply(client.server.handle(frames))
@@ -263,7 +260,7 @@ def test_oldest_reply_is_evicted_and_never_executed_again(client: Client) -> Non
 
 
 def test_bytes_kept_are_bounded_and_the_newest_reply_is_always_kept(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "CACHED_BYTES", 1000)
+    monkeypatch.setattr(limits, "CACHED_BYTES", 1000)
     small = client.frames(read("SYS.ID"))
     client.server.handle(small)
     client.seq += 1

@@ -2,73 +2,113 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsu_contract import wire
 from tsu_contract.errors import Code, Layer, ProtocolError, fail
 from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Frame, Kind, Reply, Request
 from tsu_emu.chip import Chip, Result
-from tsu_emu.server.sessions import CACHED_BYTES, CACHED_REPLIES, SESSIONS_MAX, Session, Sessions
+from tsu_emu.server.counters import Counters
+from tsu_emu.server.lease import Lease
+from tsu_emu.server.limits import LEASE_SECONDS_MAX, limits
+from tsu_emu.server.peek import Peeker
+from tsu_emu.server.sessions import Decision, Role, Session, Sessions
+from tsu_emu.server.status import Status, Work
+from tsu_emu.server.subscriptions import Subscriptions
+
+CLIENT_MAX = 200
+"""Characters of a client's name that are kept."""
+AT_ONCE = (Kind.STATUS, Kind.SUBSCRIBE)
+"""Kinds that may be answered in the midst of another request: they neither look at the chip's parts nor change them."""
 
 
 class Server:
     """All sessions of one chip.
 
     chip : the chip; name : what HELLO calls it; boot : a word that changes when the daemon starts anew
-    sessions : who is known, and the replies that are kept
+    clock : seconds, only goes forward; leases and silent sessions go by it
+    sessions : who is known, and the replies that are kept; lease : who alone may operate
     accepted : called with the frames of each request that is going to be carried out, before anything is; what it raises leaves
         the request undone
+    decided : called with what the daemon is about to do to a session by itself, and the session's number. `apply` does it again.
+    execute : carries out a list of operations; a trace may stand before the chip
     """
 
-    def __init__(self, chip: Chip, name: str = "", boot: str = "") -> None:
-        self.chip, self._name, self._boot = chip, name or chip.config.name, boot
-        self.sessions = Sessions()
+    def __init__(self, chip: Chip, name: str = "", boot: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self.chip, self.name, self.boot, self._clock = chip, name or chip.config.name, boot, clock
+        self.sessions, self.lease, self.subscriptions = Sessions(clock), Lease(clock), Subscriptions(clock)
+        self.counters = Counters()
+        self.status = Status(self, clock)
+        self.under_way: Work | None = None
         self.accepted: Callable[[Sequence[Frame]], None] = lambda frames: None
+        self.decided: Callable[[Decision, int], None] = lambda what, session: None
+        self.execute: Callable[[NDArray[Any], Sequence[Frame]], Result] = chip.execute
+        self._peeker = Peeker(chip)
+        self._answers: dict[Kind, Callable[[Request, Sequence[Frame], bytes], Reply]] = {
+            Kind.HELLO: self._hello, Kind.BYE: self._bye, Kind.STATUS: self._status, Kind.PEEK: self._peek,
+            Kind.SUBSCRIBE: self._subscribe,
+        }  # fmt: skip
 
-    def handle(self, frames: Sequence[Frame]) -> list[Frame]:
-        """The reply to a request; whatever is wrong with it becomes a reply that says so."""
+    def handle(self, frames: Sequence[Frame], client: bytes = b"") -> list[Frame]:
+        """The reply to a request; whatever is wrong with it becomes a reply that says so.
+
+        client : where updates go, if it subscribes
+        """
         request = Request(Kind.HELLO, 0, 0)
+        self.counters.requests += 1
         try:
             request = wire.decode_request(frames)
-            match request.kind:
-                case Kind.HELLO:
-                    return wire.encode_reply(self._hello(request, frames))
-                case Kind.OPERATE:
-                    return self._operate(request, frames)
-                case Kind.BYE:
-                    return self._bye(request, frames)
-                case _:
-                    raise fail(Code.BAD_HEADER, f"this daemon does not answer {request.kind.name}")
+            if request.kind is Kind.OPERATE:
+                return self._numbered(request, frames, self._operate)
+            if request.kind is Kind.LEASE:
+                return self._numbered(request, frames, self._lease)
+            return wire.encode_reply(self._answers[request.kind](request, frames, client))
         except ProtocolError as error:
+            self.counters.refused += 1
+            self.counters.last_error = str(error)
             return wire.encode_reply(Reply(request.kind, request.session, request.seq, error.failure))
 
-    def _hello(self, request: Request, frames: Sequence[Frame]) -> Reply:
+    def decide(self, what: Decision, session: int) -> None:
+        """The daemon does something to a session by itself."""
+        self.decided(what, session)
+        self.apply(what, session)
+
+    def apply(self, what: Decision, session: int) -> None:
+        """Does what was decided, to whoever is still there."""
+        self.lease.end(session)
+        known = self.sessions.get(session)
+        if what is not Decision.LEASE_OVER and known is not None:
+            self.subscriptions.end(session)
+            self.sessions.close(known, what)
+            self.counters.cut += 1
+
+    def _hello(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
         theirs = request.body.get("map_hash")
         if theirs != MAP_HASH:
             shown = theirs[:16] if isinstance(theirs, str) else type(theirs).__name__
             message = f"register map {shown}... is not this chip's {MAP_HASH[:16]}...; install matching versions"
             raise fail(Code.MAP_MISMATCH, message)
+        role, name = request.body.get("role", Role.OPERATOR.value), request.body.get("client", "")
+        if not isinstance(role, str) or role not in tuple(Role):
+            raise fail(Code.BAD_HEADER, f"role is {wire.shown(role)}; {' or '.join(Role)} expected")
+        if self.sessions.full:
+            self._end_lease_if_over()
+            self.decide(Decision.SILENT, self.sessions.silent(but=self.lease.holder).number)
         self.accepted(frames)
-        session = self.sessions.open(self.chip.interrupts_so_far())
+        known_as = name[:CLIENT_MAX] if isinstance(name, str) else ""
+        session = self.sessions.open(self.chip.interrupts_so_far(), Role(role), known_as)
         return Reply(Kind.HELLO, session.number, request.seq, body=self._welcome(session))
 
     def _welcome(self, session: Session) -> dict[str, Any]:
-        limits = {
-            "operations": wire.OPERATIONS_MAX,
-            "frames": wire.FRAMES_MAX,
-            "header_bytes": wire.HEADER_BYTES_MAX,
-            "payload_bytes": wire.PAYLOAD_BYTES_MAX,
-            "sessions": SESSIONS_MAX,
-            "cached_replies": CACHED_REPLIES,
-            "cached_bytes": CACHED_BYTES,
-        }
         return {
-            "session": session.number, "boot": self._boot, "epoch": 0, "map_hash": MAP_HASH,
-            "name": self._name, "chips": 1, "limits": limits,
+            "session": session.number, "boot": self.boot, "epoch": 0, "map_hash": MAP_HASH,
+            "name": self.name, "chips": 1, "role": session.role.value, "limits": limits(),
         }  # fmt: skip
 
     @staticmethod
@@ -80,37 +120,99 @@ class Server:
         if seq != session.last_seq + 1:
             raise fail(Code.BAD_SEQUENCE, f"request {seq} after {session.last_seq}; {session.last_seq + 1} expected")
 
-    def _bye(self, request: Request, frames: Sequence[Frame]) -> list[Frame]:
+    def _bye(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
         session = self.sessions.of(request.session)
         if request.seq in session.replies:
             message = f"request {request.seq} was another one; BYE is request {session.last_seq + 1}"
             raise fail(Code.BAD_SEQUENCE, message)
         self._check_next(session, request.seq)
         self.accepted(frames)
+        self.lease.end(session.number)
+        self.subscriptions.end(session.number)
         self.sessions.close(session)
-        return wire.encode_reply(Reply(Kind.BYE, request.session, request.seq))
+        return Reply(Kind.BYE, request.session, request.seq)
 
-    def _operate(self, request: Request, frames: Sequence[Frame]) -> list[Frame]:
+    def _status(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
+        now = self.chip.link_time
+        return Reply(Kind.STATUS, request.session, request.seq, t_start=now, t_end=now, body=self.status.body())
+
+    def _peek(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
+        session, now = self.sessions.of(request.session), self.chip.link_time
+        values, data = self._peeker.look(request)
+        self.lease.heard(session.number)
+        count = len(request.records)
+        return Reply(Kind.PEEK, session.number, request.seq, None, count, now, now, values=values, data=tuple(data))
+
+    def _subscribe(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
+        session = self.sessions.of(request.session)
+        body = self.subscriptions.set(request, client)
+        self.lease.heard(session.number)
+        return Reply(Kind.SUBSCRIBE, session.number, request.seq, body=body)
+
+    def _numbered(
+        self, request: Request, frames: Sequence[Frame], act: Callable[[Request, Session, Sequence[Frame]], Reply]
+    ) -> list[Frame]:
+        """A request that is carried out once, and whose reply is kept."""
         session = self.sessions.of(request.session)
         if request.seq in session.replies:
+            self.counters.resent += 1
             return session.replies[request.seq]
         self._check_next(session, request.seq)
+        if session.role is Role.OBSERVER:
+            raise fail(Code.FORBIDDEN, f"an observer may not {request.kind.name}; it has STATUS, PEEK and SUBSCRIBE")
+        if self.lease.holder:
+            self._end_lease_if_over()
+            self.lease.admit(session.number)
+            self.lease.heard(session.number)
+        reply = act(request, session, frames)
+        answer = wire.encode_reply(reply)
+        self.sessions.keep(session, request.seq, answer)
+        return answer
+
+    def _end_lease_if_over(self) -> None:
+        if self.lease.over:
+            self.decide(Decision.LEASE_OVER, self.lease.holder)
+
+    def _lease(self, request: Request, session: Session, frames: Sequence[Frame]) -> Reply:
+        seconds: Any = request.body.get("seconds")
+        if type(seconds) not in (int, float) or not 0 <= seconds <= LEASE_SECONDS_MAX:
+            raise fail(Code.BAD_HEADER, f"seconds is {wire.shown(seconds)}; 0 to {LEASE_SECONDS_MAX:g} expected")
         self.accepted(frames)
         session.last_seq = request.seq
+        if seconds:
+            self.lease.take(session.number, session.client, float(seconds))
+            self.counters.leases += 1
+        else:
+            self.lease.end(session.number)
+        return Reply(Kind.LEASE, session.number, request.seq, body={"seconds": seconds})
+
+    def _operate(self, request: Request, session: Session, frames: Sequence[Frame]) -> Reply:
+        self.accepted(frames)
+        session.last_seq = request.seq
+        begun = self._clock()
+        self.under_way = Work(session.number, begun)
         try:
-            r = self.chip.execute(request.records, request.payloads)
+            r = self.execute(request.records, request.payloads)
         except ProtocolError as error:
             if error.failure.layer is Layer.TRANSPORT:
                 session.last_seq -= 1
                 raise
             now = self.chip.link_time
             r = Result(0, now, now, np.empty(0, np.uint32), failure=error.failure)
+        finally:
+            self.under_way = None
+        self._count(r, self._clock() - begun)
         events, lost = self.chip.interrupts(session.interrupts_seen)
         session.interrupts_seen += len(events) + lost
-        reply = Reply(
+        self.lease.heard(session.number)
+        return Reply(
             Kind.OPERATE, session.number, request.seq, r.failure, r.executed, r.t_start, r.t_end, events, lost,
             values=r.values, data=tuple(r.data),
         )  # fmt: skip
-        answer = wire.encode_reply(reply)
-        self.sessions.keep(session, request.seq, answer)
-        return answer
+
+    def _count(self, result: Result, seconds: float) -> None:
+        self.counters.operations += result.executed
+        self.counters.took(seconds)
+        if result.failure is not None:
+            self.counters.failed += 1
+            self.counters.last_error = result.failure.message

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import count
 
 from tsu_contract.errors import Code, fail
 from tsu_contract.wire import Frame
+from tsu_emu.server import limits
 
-SESSIONS_MAX = 1000
-"""Open sessions; one more closes the one that has been silent longest."""
-CACHED_REPLIES = 16
-"""Replies kept for each session."""
-CACHED_BYTES = 256 << 20
-"""Bytes of replies kept for all sessions together; the newest reply is kept whatever its size."""
+REMEMBERED = 1000
+"""Sessions closed by the daemon whose reason is still known."""
+
+
+class Role(StrEnum):
+    """What a session may do."""
+
+    OPERATOR = "operator"
+    OBSERVER = "observer"
+
+
+class Decision(StrEnum):
+    """What the daemon decides for a session by itself, because of clocks or queues; whoever repeats its life must be told."""
+
+    SILENT = "silent"
+    CREDIT = "credit"
+    UNREAD = "unread"
+    STALLED = "stalled"
+    LEASE_OVER = "lease-over"
+
+
+WHY = {
+    Decision.SILENT: "it was the most silent of all sessions, and another one needed its place",
+    Decision.CREDIT: "more of its requests were under way than its credit allows",
+    Decision.UNREAD: "it did not read its replies",
+    Decision.STALLED: "it subscribed, and granted no credit for updates for too long",
+}
+"""Decisions that close a session, in words."""
 
 
 @dataclass
@@ -23,30 +48,66 @@ class Session:
     """A client's place at the chip.
 
     last_seq : number of the last request taken; interrupts_seen : events that its replies have told; replies : kept, by number
+    client : what it calls itself; heard : when it spoke last, by the table's clock
     """
 
     number: int
     last_seq: int = 0
     interrupts_seen: int = 0
     replies: OrderedDict[int, list[Frame]] = field(default_factory=OrderedDict)
+    role: Role = Role.OPERATOR
+    client: str = ""
+    heard: float = 0.0
 
 
 class Sessions:
     """Open sessions, the one that has been silent longest first.
 
     next_number : gives the number of the next session
+    clock : seconds; only goes forward
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._open: OrderedDict[int, Session] = OrderedDict()
+        self._closed: OrderedDict[int, Decision] = OrderedDict()
         self._kept_bytes = 0
+        self._clock = clock
         self.next_number: Callable[[], int] = count(1).__next__
 
-    def open(self, interrupts_seen: int) -> Session:
-        """Another session."""
-        if len(self._open) >= SESSIONS_MAX:
-            self.close(next(iter(self._open.values())))
-        session = Session(self.next_number(), interrupts_seen=interrupts_seen)
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._open.values())
+
+    def get(self, number: int) -> Session | None:
+        """The session of that number, if it is open; that does not count as hearing of it."""
+        return self._open.get(number)
+
+    @property
+    def full(self) -> bool:
+        """Whether one more needs another's place."""
+        return len(self._open) >= limits.SESSIONS_MAX
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of all replies kept."""
+        return self._kept_bytes
+
+    def silent(self, but: int = 0) -> Session:
+        """The session that would make room, other than number `but`; ProtocolError if none has been silent for long enough."""
+        now, wait = self._clock(), limits.SILENT_SECONDS
+        for session in self._open.values():
+            if session.number != but:
+                wait = session.heard + limits.SILENT_SECONDS - now
+                if wait <= 0:
+                    return session
+                break
+        raise fail(Code.BUSY, f"{len(self._open)} sessions are open, as many as there may be; try again in {wait:.0f} s")
+
+    def open(self, interrupts_seen: int, role: Role = Role.OPERATOR, client: str = "") -> Session:
+        """Another session; see `full`."""
+        session = Session(self.next_number(), interrupts_seen=interrupts_seen, role=role, client=client, heard=self._clock())
         self._open[session.number] = session
         return session
 
@@ -54,7 +115,10 @@ class Sessions:
         """The session of that number, which has just been heard of; ProtocolError if there is none."""
         session = self._open.get(number)
         if session is None:
+            if number in self._closed:
+                raise fail(Code.SESSION_CUT, f"the daemon closed session {number}: {WHY[self._closed[number]]}; say HELLO")
             raise fail(Code.UNKNOWN_SESSION, f"session {number} is not open; say HELLO")
+        session.heard = self._clock()
         self._open.move_to_end(number)
         return session
 
@@ -62,17 +126,25 @@ class Sessions:
         """Keeps a reply, and lets go of old ones beyond the limits: its session's, then those of the most silent sessions."""
         session.replies[seq] = frames
         self._kept_bytes += sum(map(len, frames))
-        if len(session.replies) > CACHED_REPLIES:
+        if len(session.replies) > limits.CACHED_REPLIES:
             self._forget_oldest(session)
-        for other in self._open.values():
-            while self._kept_bytes > CACHED_BYTES and len(other.replies) > (1 if other is session else 0):
-                self._forget_oldest(other)
+        if self._kept_bytes > limits.CACHED_BYTES:
+            self._make_room(session)
 
-    def close(self, session: Session) -> None:
-        """A session ends, and its replies go."""
+    def close(self, session: Session, why: Decision | None = None) -> None:
+        """A session ends, and its replies go; if the daemon decided so, its client is told why when it speaks again."""
         while session.replies:
             self._forget_oldest(session)
         del self._open[session.number]
+        if why is not None:
+            self._closed[session.number] = why
+            if len(self._closed) > REMEMBERED:
+                self._closed.popitem(last=False)
+
+    def _make_room(self, speaking: Session) -> None:
+        for other in self._open.values():
+            while self._kept_bytes > limits.CACHED_BYTES and len(other.replies) > (1 if other is speaking else 0):
+                self._forget_oldest(other)
 
     def _forget_oldest(self, session: Session) -> None:
         _, frames = session.replies.popitem(last=False)

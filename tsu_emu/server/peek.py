@@ -1,0 +1,55 @@
+"""Looks at a chip: registers and windows as they are now, without chip time and without any effect."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsu_contract.errors import Code, fail
+from tsu_contract.operations import Op
+from tsu_contract.registers import WINDOW_STRIDE, access_table
+from tsu_contract.wire import Frame, Request
+from tsu_emu import state as S
+from tsu_emu.chip import Chip
+from tsu_emu.chip.windows import WindowPort
+from tsu_emu.digital import words as W
+from tsu_emu.digital.regfile import peek_word
+from tsu_emu.digital.validate import check
+
+
+class Peeker:
+    """Answers PEEK of one chip. What a read would latch or measure is shown as it is at this cycle; injected faults of the bus do
+    not matter."""
+
+    def __init__(self, chip: Chip) -> None:
+        self._chip = chip
+
+    @cached_property
+    def _windows(self) -> WindowPort:
+        return WindowPort(self._chip.plant, self._chip.state, self._chip.parameters)
+
+    def look(self, request: Request) -> tuple[NDArray[np.uint32], list[Frame]]:
+        """(values, data) as OPERATE gives them; ProtocolError if the list has anything in it but READ and BLKRD."""
+        chip, records = self._chip, request.records
+        for index in np.flatnonzero((records["op"] != Op.READ) & (records["op"] != Op.BLKRD)).tolist():
+            op = int(records["op"][index])
+            if op in Op._value2member_map_:
+                raise fail(Code.FORBIDDEN, f"PEEK reads; {Op(op).name} is for OPERATE", index)
+        check(records, request.payloads, chip.plant.rules, chip.plant.windows, chip.capabilities, chip.link_time)
+        values, data = np.zeros(len(records), np.uint32), list[Frame]()
+        for k, (op, address, words) in enumerate(zip(*(records[c].tolist() for c in ("op", "addr", "arg")), strict=True)):
+            if op == Op.BLKRD:
+                data.append(bytes(self._windows.read(address, words)))
+            elif address >= WINDOW_STRIDE:
+                values[k] = np.frombuffer(self._windows.read(address, 1), np.uint32)[0]
+            else:
+                values[k] = self._register(address)
+        return values, data
+
+    def _register(self, address: int) -> int:
+        chip, word = self._chip, int(access_table().decode[address >> 2])
+        if word == W.SENSOR:
+            return chip.surroundings.sensor_code(int(chip.state.time[S.NOW]))
+        return int(peek_word(chip.state.core[0], chip.plant.rules[0], word))
