@@ -21,7 +21,8 @@ from tsu_emu.bench.client import Oracle, OracleError
 from tsu_emu.bench.instruments import Instruments as InstrumentsDoor
 from tsu_emu.bench.oracle import Oracle as OracleDoor
 from tsu_emu.chip import Chip
-from tsu_emu.server.daemon import Daemon, EndpointError
+from tsu_emu.server.daemon import Daemon
+from tsu_emu.server.endpoints import EndpointError
 from tsu_emu.server.session import Server
 from tsu_firmware import BootFirmware
 

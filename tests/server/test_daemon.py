@@ -22,7 +22,7 @@ from tsu_contract.errors import Code
 from tsu_contract.program import Instruction, Opcode
 from tsu_contract.registers import value_of
 from tsu_contract.wire import decode_reply, encode_request
-from tsu_emu.server.daemon import EndpointError, default_endpoint, prepare
+from tsu_emu.server.endpoints import EndpointError, default_endpoint, prepare
 
 READY: Row = wait("SYS.BOOT", value_of("SYS.BOOT.STAGE", "READY"), 0xFF, 100_000)
 HALTED: Row = wait("SEQ.STATUS", value_of("SEQ.STATUS.STATE", "HALTED"), 0xFF, 1_000_000)

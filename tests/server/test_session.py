@@ -59,6 +59,7 @@ def test_hello_tells_what_the_protocol_page_lists(client: Client) -> None:
         "name": "small",
         "chips": 1,
         "role": "operator",
+        "keeps": "nothing",
         "limits": limits.limits(),
     }
 

@@ -14,8 +14,8 @@ from tsu_emu.commands.ending import ConfigArgument, failed
 if TYPE_CHECKING:
     from tsu_emu.chip import Chip
     from tsu_emu.config import ChipConfig
-    from tsu_emu.server.daemon import Handler
     from tsu_emu.server.gdb import Debugger
+    from tsu_emu.server.listener import Handler
 
 
 def serve(
@@ -55,7 +55,8 @@ def serve(
     The boot firmware runs in chip time: WAIT for SYS.BOOT to say READY.
     """
     from tsu_emu.config import ConfigError, load
-    from tsu_emu.server.daemon import EndpointError, announce, default_endpoint
+    from tsu_emu.server.daemon import announce
+    from tsu_emu.server.endpoints import EndpointError, default_endpoint
 
     try:
         seeds = {f"seeds.{k}": str(v) for k, v in (("die", die_seed), ("run", run_seed)) if v is not None}
@@ -83,7 +84,7 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bool) -> dict[str, str]:
     """Endpoints of the doors that are to be open, by name."""
-    from tsu_emu.server.daemon import EndpointError
+    from tsu_emu.server.endpoints import EndpointError
 
     asked = {"instruments": instruments, "oracle": oracle}
     if bench and not endpoint.startswith("ipc://") and None in asked.values():
@@ -98,7 +99,8 @@ def _serve(
     import os
 
     from tsu_emu.chip import Chip
-    from tsu_emu.server.daemon import Daemon, announce, boot_word, keep_freed_memory, prepare
+    from tsu_emu.server.daemon import Daemon, announce, boot_word, keep_freed_memory
+    from tsu_emu.server.endpoints import prepare
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up_once
     from tsu_firmware import BootFirmware
@@ -122,7 +124,7 @@ def _debugger(chip: Chip, port: int | None, wait: bool) -> Debugger | None:
     """The GDB server, if one is asked for."""
     if port is None:
         return None
-    from tsu_emu.server.daemon import EndpointError
+    from tsu_emu.server.endpoints import EndpointError
     from tsu_emu.server.gdb import Debugger
 
     try:

@@ -34,6 +34,8 @@ class Server:
     chip : the chip; name : what HELLO calls it; boot : a word that changes when the daemon starts anew
     clock : seconds, only goes forward; leases and silent sessions go by it
     sessions : who is known, and the replies that are kept; lease : who alone may operate
+    peer : whose request is answered now: where updates go if it subscribes; set by the door
+    keeps : what of this the daemon finds again after its end
     accepted : called with the frames of each request that is going to be carried out, before anything is; what it raises leaves
         the request undone
     decided : called with what the daemon is about to do to a session by itself, and the session's number. `apply` does it again.
@@ -46,20 +48,18 @@ class Server:
         self.counters = Counters()
         self.status = Status(self, clock)
         self.under_way: Work | None = None
+        self.peer, self.keeps = b"", "nothing"
         self.accepted: Callable[[Sequence[Frame]], None] = lambda frames: None
         self.decided: Callable[[Decision, int], None] = lambda what, session: None
         self.execute: Callable[[NDArray[Any], Sequence[Frame]], Result] = chip.execute
         self._peeker = Peeker(chip)
-        self._answers: dict[Kind, Callable[[Request, Sequence[Frame], bytes], Reply]] = {
+        self._answers: dict[Kind, Callable[[Request, Sequence[Frame]], Reply]] = {
             Kind.HELLO: self._hello, Kind.BYE: self._bye, Kind.STATUS: self._status, Kind.PEEK: self._peek,
             Kind.SUBSCRIBE: self._subscribe,
         }  # fmt: skip
 
-    def handle(self, frames: Sequence[Frame], client: bytes = b"") -> list[Frame]:
-        """The reply to a request; whatever is wrong with it becomes a reply that says so.
-
-        client : where updates go, if it subscribes
-        """
+    def handle(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The reply to a request; whatever is wrong with it becomes a reply that says so."""
         request = Request(Kind.HELLO, 0, 0)
         self.counters.requests += 1
         try:
@@ -68,7 +68,7 @@ class Server:
                 return self._numbered(request, frames, self._operate)
             if request.kind is Kind.LEASE:
                 return self._numbered(request, frames, self._lease)
-            return wire.encode_reply(self._answers[request.kind](request, frames, client))
+            return wire.encode_reply(self._answers[request.kind](request, frames))
         except ProtocolError as error:
             self.counters.refused += 1
             self.counters.last_error = str(error)
@@ -88,7 +88,7 @@ class Server:
             self.sessions.close(known, what)
             self.counters.cut += 1
 
-    def _hello(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
+    def _hello(self, request: Request, frames: Sequence[Frame]) -> Reply:
         theirs = request.body.get("map_hash")
         if theirs != MAP_HASH:
             shown = theirs[:16] if isinstance(theirs, str) else type(theirs).__name__
@@ -108,7 +108,8 @@ class Server:
     def _welcome(self, session: Session) -> dict[str, Any]:
         return {
             "session": session.number, "boot": self.boot, "epoch": 0, "map_hash": MAP_HASH,
-            "name": self.name, "chips": 1, "role": session.role.value, "limits": limits(),
+            "name": self.name, "chips": 1, "role": session.role.value,
+            "keeps": self.keeps, "limits": limits(),
         }  # fmt: skip
 
     @staticmethod
@@ -120,7 +121,7 @@ class Server:
         if seq != session.last_seq + 1:
             raise fail(Code.BAD_SEQUENCE, f"request {seq} after {session.last_seq}; {session.last_seq + 1} expected")
 
-    def _bye(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
+    def _bye(self, request: Request, frames: Sequence[Frame]) -> Reply:
         session = self.sessions.of(request.session)
         if request.seq in session.replies:
             message = f"request {request.seq} was another one; BYE is request {session.last_seq + 1}"
@@ -132,20 +133,20 @@ class Server:
         self.sessions.close(session)
         return Reply(Kind.BYE, request.session, request.seq)
 
-    def _status(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
+    def _status(self, request: Request, frames: Sequence[Frame]) -> Reply:
         now = self.chip.link_time
         return Reply(Kind.STATUS, request.session, request.seq, t_start=now, t_end=now, body=self.status.body())
 
-    def _peek(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
+    def _peek(self, request: Request, frames: Sequence[Frame]) -> Reply:
         session, now = self.sessions.of(request.session), self.chip.link_time
         values, data = self._peeker.look(request)
         self.lease.heard(session.number)
         count = len(request.records)
         return Reply(Kind.PEEK, session.number, request.seq, None, count, now, now, values=values, data=tuple(data))
 
-    def _subscribe(self, request: Request, frames: Sequence[Frame], client: bytes) -> Reply:
+    def _subscribe(self, request: Request, frames: Sequence[Frame]) -> Reply:
         session = self.sessions.of(request.session)
-        body = self.subscriptions.set(request, client)
+        body = self.subscriptions.set(request, self.peer)
         self.lease.heard(session.number)
         return Reply(Kind.SUBSCRIBE, session.number, request.seq, body=body)
 

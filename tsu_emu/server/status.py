@@ -44,8 +44,8 @@ def memory_bytes() -> int:
 class Status:
     """Tells the status of a server.
 
-    queues : lengths of what the daemon holds for clients, by name; warnings : what somebody should look at; keeps : what
-    survives the daemon's end, "nothing" unless somebody keeps it. All may be set by those who know.
+    queues : lengths of what the daemon holds for clients, by name; warnings : what somebody should look at.
+    Both may be set by those who know.
     """
 
     def __init__(self, server: Server, clock: Callable[[], float]) -> None:
@@ -53,7 +53,6 @@ class Status:
         self._rates = Rates(server.counters, clock)
         self.queues: Callable[[], dict[str, int]] = dict
         self.warnings: Callable[[], list[str]] = list
-        self.keeps = "nothing"
 
     @property
     def uptime_s(self) -> float:
@@ -81,7 +80,7 @@ class Status:
             "rates": {name: round(rate, 3) for name, rate in self._rates.look().items()},
             "memory_bytes": memory_bytes(),
             "queues": {"kept_bytes": server.sessions.kept_bytes, **self.queues()},
-            "keeps": self.keeps,
+            "keeps": server.keeps,
             "last_error": server.counters.last_error[:TEXT_MAX],
             "warnings": [text[:TEXT_MAX] for text in (*self._own_warnings(), *self.warnings())][:8],
         }

@@ -16,7 +16,7 @@ class Subscription:
     """One session's updates.
 
     client : where they go; seq : of the request that subscribed last; every_s : seconds from one to the next
-    credit : how many may still be sent; number : of the last one sent; gap : updates since then that were not sent
+    credit : how many may still be sent; number : of the last one sent; gap : updates since then that were due and not sent
     due : when the next one is; granted : when credit was granted last
     """
 
@@ -78,9 +78,8 @@ class Subscriptions:
             return None
         return max(min(s.due for s in self._of.values()) - self._clock(), 0.0)
 
-    def due(self) -> Iterator[Subscription]:
-        """Those that are to get an update now; they have used credit for it. Updates that were missed, for want of credit or
-        because the daemon did not look in time, are counted in `gap`."""
+    def due(self) -> Iterator[tuple[Subscription, int, int]]:
+        """Those that are to get an update now, with its number and gap; they have used credit for it."""
         now = self._clock()
         for s in tuple(self._of.values()):
             if now < s.due:
@@ -90,15 +89,14 @@ class Subscriptions:
             if s.credit == 0:
                 s.gap += missed + 1
                 continue
-            s.gap += missed
+            gap, s.gap = s.gap + missed, 0
             s.number, s.credit = s.number + 1, s.credit - 1
-            yield s
-            s.gap = 0
+            yield s, s.number, gap
 
-    def stalled(self) -> list[int]:
+    def stalled(self) -> list[Subscription]:
         """Sessions that have granted nothing for too long: nothing tells that they read."""
         now = self._clock()
-        return [s.session for s in self._of.values() if now - s.granted >= max(limits.STALLED_SECONDS, 2 * s.every_s)]
+        return [s for s in self._of.values() if now - s.granted >= max(limits.STALLED_SECONDS, 2 * s.every_s)]
 
 
 def _integer(body: dict[str, Any], key: str) -> int:
