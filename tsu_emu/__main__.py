@@ -12,6 +12,7 @@ from tsu_emu.commands.gateway import gateway
 from tsu_emu.commands.keys import keys
 from tsu_emu.commands.oracle import oracle
 from tsu_emu.commands.serve import serve
+from tsu_emu.commands.status import status
 
 app = typer.Typer(
     name="tsu-emu",
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, gateway, oracle, configs, warmup):
+for command in (serve, status, gateway, oracle, configs, warmup):
     app.command()(command)
 app.add_typer(keys)
 

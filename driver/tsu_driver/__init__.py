@@ -22,6 +22,7 @@ from tsu_driver.energy import Energy
 from tsu_driver.errors import ChipFault, HostError, LinkError, LinkTimeout, StaleSamples, TsuError
 from tsu_driver.learning import LearningStatus, LoadedRule
 from tsu_driver.links import Link, ZmqLink
+from tsu_driver.observing import Observer, Update, observe, status
 from tsu_driver.opening import open
 from tsu_driver.rules import Term, UpdateRule
 from tsu_driver.runner import RunResult
@@ -52,6 +53,7 @@ __all__ = [
     "LinkTimeout",
     "LoadedRule",
     "Logarithmic",
+    "Observer",
     "Opcode",
     "Outcome",
     "Programmed",
@@ -66,10 +68,13 @@ __all__ = [
     "Ticket",
     "Topology",
     "TsuError",
+    "Update",
     "UpdateRule",
     "Weights",
     "ZmqLink",
     "__version__",
+    "observe",
     "open",
     "quantise",
+    "status",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from html import escape
 from types import TracebackType
@@ -13,6 +14,7 @@ from tsu_driver import kinds
 from tsu_driver.batch import Batch
 from tsu_driver.boot import await_ready, read_capabilities
 from tsu_driver.bus import Bus
+from tsu_driver.errors import LinkError
 from tsu_driver.links import Link
 from tsu_driver.names import FieldValue
 from tsu_driver.session import InterruptLog, Session, Stats
@@ -65,6 +67,20 @@ class Connection:
         rows = {"kind": self.kind, "cells": c.cells, "couplers": c.couplers, "planes": c.planes, "clock": clock}
         cells = "".join(f"<tr><td>{key}</td><td>{value}</td></tr>" for key, value in rows.items())
         return f"<b>{escape(self.name)}</b><table>{cells}</table>"
+
+    @contextmanager
+    def lease(self, seconds: float = 30.0) -> Iterator[None]:
+        """Be the only one that operates the chip: `with chip.lease(seconds=60): ...`.
+
+        Every message renews it; it ends with the block, or when this session is silent for so many seconds (at most 3600).
+        LinkError with code LEASED if another session holds the chip; it says who, and for how long.
+        """
+        self._session.lease(seconds)
+        try:
+            yield
+        finally:
+            with suppress(LinkError):  # who cannot give it back is silent from now on
+                self._session.lease(0)
 
     @property
     def name(self) -> str:

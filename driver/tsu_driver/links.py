@@ -67,6 +67,20 @@ class ZmqLink:
             pass
         raise self._timeout(request, timeout_s)
 
+    def post(self, request: Request, timeout_s: float) -> None:
+        """Send a request whose reply comes among others; LinkTimeout if it cannot be sent within `timeout_s` seconds."""
+        try:
+            self._send(encode_request(request), timeout_s)
+        except zmq.Again:
+            raise self._timeout(request, timeout_s) from None
+
+    def next(self, timeout_s: float) -> Reply | None:
+        """Whatever comes next, or None if nothing comes within `timeout_s` seconds."""
+        try:
+            return self._receive(timeout_s)
+        except zmq.Again:
+            return None
+
     def close(self) -> None:
         """Close the socket; nothing unsent lingers."""
         self._socket.close()

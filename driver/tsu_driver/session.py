@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tsu_contract.errors import Layer
+from tsu_contract.errors import Code, Layer
 from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import FRAMES_MAX, Frame, Interrupt, Kind, Reply, Request
 from tsu_driver._version import __version__
@@ -17,6 +17,8 @@ from tsu_driver.errors import LinkError, TsuError, error_of
 from tsu_driver.links import Link
 
 INTERRUPTS_KEPT = 65536
+REFUSED = (Layer.TRANSPORT, Layer.SESSION)
+"""Layers whose failures leave a request undone and its number unused; but for SEQUENCE_EVICTED, which says that it was done."""
 
 
 @dataclass
@@ -92,10 +94,11 @@ class Session:
     timeout_s : how long a reply may take, in seconds; may be changed
     time : chip time in cycles as the last reply gave it
     name, boot, epoch : what HELLO says of the chip: its name, this start of the daemon, how often it was powered
+    observes : its requests look at the chip and do nothing else
     """
 
-    def __init__(self, link: Link, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
+    def __init__(self, link: Link, timeout_s: float, observes: bool = False) -> None:
+        self.timeout_s, self.observes = timeout_s, observes
         self.time = 0
         self.stats = Stats()
         self.interrupts = InterruptLog()
@@ -110,31 +113,41 @@ class Session:
             raise
 
     def start(self, records: NDArray[Any], payloads: tuple[Frame, ...]) -> Exchange:
-        """The next OPERATE, to be finished at once.
+        """The next OPERATE, or PEEK of one who observes, to be finished at once."""
+        kind = Kind.PEEK if self.observes else Kind.OPERATE
+        exchange = self._begin(Request(kind, self.id, 0, records, payloads))
+        self.stats.messages += 1
+        self.stats.operations += len(records)
+        return exchange
 
-        One that is still without a reply is finished first, so that the daemon sees no gap in the numbers.
-        """
+    def lease(self, seconds: float) -> None:
+        """Be the only one that operates the chip, until this session is silent for so many seconds; 0 gives it back."""
+        reply = self.finish(self._begin(Request(Kind.LEASE, self.id, 0, body={"seconds": seconds})))
+        if reply.failure is not None:
+            raise error_of(reply.failure)
+
+    def _begin(self, request: Request) -> Exchange:
+        """The next request. One that is still without a reply is finished first, so that there is no gap in the numbers."""
         self._check_open()
         if self._pending is not None:
             self.finish(self._pending)
-        self._pending = Exchange(Request(Kind.OPERATE, self.id, self._seq, records, payloads))
+        request.seq = self._seq
+        self._pending = Exchange(request)
         self._seq += 1
-        self.stats.messages += 1
-        self.stats.operations += len(records)
         return self._pending
 
     def finish(self, exchange: Exchange) -> Reply:
         """Send the request and await its reply, which may report a failure.
 
         After a LinkTimeout this may be called again: the daemon does not carry out a request twice. A request that the
-        daemon could not even read has not used up its number.
+        daemon could not read, or refused to take, has not used up its number.
         """
         if exchange.reply is None:
             self._check_open()
             exchange.reply = self._link.call(exchange.request, self.timeout_s)
             self._pending = None
             failure = exchange.reply.failure
-            if failure is not None and failure.layer is Layer.TRANSPORT:
+            if failure is not None and failure.layer in REFUSED and failure.code is not Code.SEQUENCE_EVICTED:
                 self._seq = exchange.request.seq
             self._note(exchange.reply)
         return exchange.reply
@@ -145,14 +158,15 @@ class Session:
             return
         self._closed = True
         try:
-            self._link.call(Request(Kind.BYE, self.id, self._seq), min(self.timeout_s, 2.0))
+            last = 1 if self.observes else self._seq  # looks are not counted
+            self._link.call(Request(Kind.BYE, self.id, last), min(self.timeout_s, 2.0))
         except (TsuError, OSError):
             pass
         finally:
             self._link.close()
 
     def _hello(self) -> None:
-        hello = {"client": f"tsu-driver {__version__}", "map_hash": MAP_HASH}
+        hello = {"client": f"tsu-driver {__version__}", "map_hash": MAP_HASH} | ({"role": "observer"} if self.observes else {})
         reply = self._link.call(Request(Kind.HELLO, 0, 0, body=hello), self.timeout_s)
         if reply.failure is not None:
             raise error_of(reply.failure)

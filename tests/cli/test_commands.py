@@ -13,14 +13,17 @@ from tsu_emu import __version__
 from tsu_emu.config import shipped
 
 
+COMMANDS = ("serve", "status", "gateway", "keys", "oracle", "configs", "warmup")
+
+
 def test_help_lists_every_command() -> None:
     run = finished("--help")
     assert run.returncode == 0
-    for name in ("serve", "gateway", "keys", "configs", "warmup", "--version"):
+    for name in (*COMMANDS, "--version"):
         assert name in run.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "gateway", "keys", "configs", "warmup"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str) -> None:
     run = finished(command, "--help")
     assert (run.returncode, run.stderr) == (0, "")

@@ -41,7 +41,7 @@ class Lease:
     def admit(self, session: int) -> None:
         """ProtocolError if it is another's."""
         if self.holder not in (0, session):
-            who = self.client or f"session {self.holder}"
+            who = self.client or "another session"
             raise fail(Code.LEASED, f"{who} holds the chip, for {max(self.left, 0.0):.1f} s more if it stays silent")
 
     def end(self, session: int) -> None:
