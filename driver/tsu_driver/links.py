@@ -17,13 +17,19 @@ SOCKET_BYTES = 1 << 20
 """Asked of the system for each direction: bulk data then wake the other side less often."""
 
 
+NUMBERED = (Kind.OPERATE, Kind.BYE)
+"""Kinds of requests that have a number."""
+RESEND_S = 1.0
+"""A request without a reply is sent again after so long, then after twice, four times ... so long, while its time lasts."""
+
+
 class Link(Protocol):
     """What a session needs of a transport."""
 
     def call(self, request: Request, timeout_s: float) -> Reply:
         """The reply to `request`; LinkTimeout if none comes within `timeout_s` seconds.
 
-        After a LinkTimeout the same request may be sent again: the daemon never carries out a sequence number twice.
+        The same request may be sent again: the daemon never carries out a sequence number twice.
         """
 
     def close(self) -> None:
@@ -51,21 +57,35 @@ class ZmqLink:
             raise
 
     def call(self, request: Request, timeout_s: float) -> Reply:
-        """As `Link.call`. Replies to earlier requests, which a time-out left behind, are dropped."""
+        """As `Link.call`. Replies to earlier requests, which a time-out left behind, are dropped.
+
+        A daemon that ended takes with it what was under way to it, and another may have come in its place. So requests with a
+        number are sent again now and then.
+        """
         if self._socket.closed:
             raise LinkError(f"the link to {self.endpoint} is closed")
-        deadline = time.monotonic() + timeout_s
-        left = timeout_s
+        frames, numbered = encode_request(request), request.kind in NUMBERED
+        end, patience = time.monotonic() + timeout_s, RESEND_S
+        while (left := end - time.monotonic()) > 0:
+            reply = self._answer(request, frames, min(left, patience) if numbered else left)
+            if reply is not None:
+                return reply
+            patience *= 2
+        raise self._timeout(request, timeout_s)
+
+    def _answer(self, request: Request, frames: list[Frame], patience_s: float) -> Reply | None:
+        """Sends a request and awaits its reply so long."""
+        left, end = patience_s, time.monotonic() + patience_s
         try:
-            self._send(encode_request(request), left)
+            self._send(frames, left)
             while left > 0:
                 reply = self._receive(left)
                 if _answers(reply, request):
                     return reply
-                left = deadline - time.monotonic()
+                left = end - time.monotonic()
         except zmq.Again:
             pass
-        raise self._timeout(request, timeout_s)
+        return None
 
     def post(self, request: Request, timeout_s: float) -> None:
         """Send a request whose reply comes among others; LinkTimeout if it cannot be sent within `timeout_s` seconds."""

@@ -12,7 +12,6 @@ from server.process import environment, finished
 from tsu_emu import __version__
 from tsu_emu.config import shipped
 
-
 COMMANDS = ("serve", "status", "gateway", "keys", "oracle", "configs", "warmup")
 
 

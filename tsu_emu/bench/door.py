@@ -21,17 +21,30 @@ class Answer(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb, and the keys that its body may have. It refuses bad values before it changes anything."""
+    """A verb, and the keys that its body may have. It refuses bad values before it changes anything.
+
+    changes : whether it can change the chip's state
+    """
 
     act: Callable[[Arguments], Answer]
     keys: Sequence[str] = ()
+    changes: bool = False
 
 
 class Door:
-    """One door of a chip's bench."""
+    """One door of a chip's bench.
+
+    accepted : called with the frames of each request whose verb changes something, before anything is done; what it raises leaves
+        the request undone
+    """
 
     def __init__(self, chip: Chip, verbs: Mapping[str, Verb]) -> None:
-        self._chip, self._verbs = chip, verbs
+        self._chip, self._verbs = chip, dict(verbs)
+        self.accepted: Callable[[Sequence[Frame]], None] = lambda frames: None
+
+    def add(self, verbs: Mapping[str, Verb]) -> None:
+        """Verbs that this door has as well."""
+        self._verbs.update(verbs)
 
     def handle(self, frames: Sequence[Frame]) -> list[Frame]:
         """The reply to a request; whatever is wrong with it becomes a reply that says so."""
@@ -41,7 +54,10 @@ class Door:
             verb = self._verbs.get(request.verb)
             if verb is None:
                 raise fail(Code.BAD_OPERATION, f"no verb {request.verb!r}; there are {', '.join(self._verbs)}")
-            answer = verb.act(Arguments(request.body, verb.keys))
+            arguments = Arguments(request.body, verb.keys)
+            if verb.changes:
+                self.accepted(frames)
+            answer = verb.act(arguments)
         except ProtocolError as error:
             return encode_reply(Reply(request.verb, request.number, error.failure, self._chip.link_time))
         return encode_reply(Reply(request.verb, request.number, None, self._chip.link_time, answer.body, dict(answer.arrays)))

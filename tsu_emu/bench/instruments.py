@@ -27,10 +27,10 @@ class Instruments(Door):
         verbs = {
             "identify": Verb(self._identify),
             "read": Verb(lambda _: self._reading()),
-            "ambient": Verb(self._ambient, ("k",)),
-            "supply": Verb(self._supply, ("v",)),
-            "source": Verb(self._source, ("offset", "amplitude", "hz", "phase")),
-            "skip": Verb(self._skip, ("seconds",)),
+            "ambient": Verb(self._ambient, ("k",), changes=True),
+            "supply": Verb(self._supply, ("v",), changes=True),
+            "source": Verb(self._source, ("offset", "amplitude", "hz", "phase"), changes=True),
+            "skip": Verb(self._skip, ("seconds",), changes=True),
         }
         super().__init__(chip, verbs)
         self._lab, self._hz, self._nominal_v = chip.state.core["lab"][0], chip.config.clock.hz, chip.config.supply.nominal_v

@@ -24,10 +24,10 @@ class Oracle(Door):
     def __init__(self, chip: Chip) -> None:
         verbs = {
             "identify": Verb(self._identify),
-            "inject": Verb(self._inject, FAULT_KEYS),
+            "inject": Verb(self._inject, FAULT_KEYS, changes=True),
             "list": Verb(lambda _: self._list()),
-            "clear": Verb(self._clear, ("fault",)),
-            "upset": Verb(self._upset, ("address", "bits")),
+            "clear": Verb(self._clear, ("fault",), changes=True),
+            "upset": Verb(self._upset, ("address", "bits"), changes=True),
             "truth": Verb(self._tell, ("name", "element")),
             "digest": Verb(lambda _: Answer({"digest": S.digest(chip.state)})),
         }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +16,21 @@ from tsu_emu.commands.ending import ConfigArgument, failed
 if TYPE_CHECKING:
     from tsu_emu.chip import Chip
     from tsu_emu.config import ChipConfig
+    from tsu_emu.keep.edge import Kept
     from tsu_emu.server.gdb import Debugger
     from tsu_emu.server.listener import Handler
+    from tsu_emu.server.session import Server
+
+
+TELL_SECONDS = 0.5
+"""Least time between two lines of progress."""
+
+
+class Keep(StrEnum):
+    """When a reply may go out."""
+
+    FAST = "fast"
+    DURABLE = "durable"
 
 
 def serve(
@@ -47,6 +62,15 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="Write a timeline for Perfetto: firmware, interrupts, sequencer, DACs."),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Keep chip and sessions there: the next start goes on where this one ended or was killed."
+        ),
+    ] = None,
+    keep: Annotated[
+        Keep, typer.Option(help="With --state. durable: no reply before its request is on the disk; fast: at most 0.1 s later.")
+    ] = Keep.FAST,
 ) -> None:
     """Be the chip of CONFIG until SIGTERM, SIGINT, or the end of standard input if asked.
 
@@ -55,6 +79,7 @@ def serve(
     The boot firmware runs in chip time: WAIT for SYS.BOOT to say READY.
     """
     from tsu_emu.config import ConfigError, load
+    from tsu_emu.keep.edge import KeepError
     from tsu_emu.server.daemon import announce
     from tsu_emu.server.endpoints import EndpointError, default_endpoint
 
@@ -66,8 +91,11 @@ def serve(
             raise ConfigError("--gdb-wait goes with --gdb PORT")
         if gdb is not None and not chip.cpu.image:
             raise ConfigError("--gdb: the chip has no firmware core; cpu.image names what one is to execute")
-        _serve(chip, at, _doors(at, instruments, oracle, bench), threads, exit_with_stdin, gdb, gdb_wait, trace)
-    except (ConfigError, EndpointError) as error:
+        if state is not None and gdb is not None:
+            raise ConfigError("--gdb does not go with --state: what a debugger writes is in no journal")
+        doors = _doors(at, instruments, oracle, bench)
+        _serve(chip, at, doors, threads, exit_with_stdin, gdb, gdb_wait, trace, state, keep is Keep.DURABLE)
+    except (ConfigError, EndpointError, KeepError) as error:
         announce("error", message=str(error))
         raise failed(str(error)) from None
 
@@ -94,11 +122,12 @@ def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bo
 
 def _serve(
     config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool, gdb: int | None,
-    gdb_wait: bool, trace: Path | None,
+    gdb_wait: bool, trace: Path | None, state: Path | None, durable: bool,
 ) -> None:  # fmt: skip
     import os
 
     from tsu_emu.chip import Chip
+    from tsu_emu.keep.edge import session_number
     from tsu_emu.server.daemon import Daemon, announce, boot_word, keep_freed_memory
     from tsu_emu.server.endpoints import prepare
     from tsu_emu.server.session import Server
@@ -110,11 +139,15 @@ def _serve(
         prepare(at)
     warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
     chip = Chip(config, None if config.cpu.image else BootFirmware(), threads=min(threads, os.cpu_count() or 1))
-    debugger = _debugger(chip, gdb, gdb_wait)
-    daemon = Daemon(Server(chip, boot=boot_word()), endpoint, exit_with_stdin, _handlers(chip, doors), debugger)
-    more = daemon.endpoints | ({"gdb": debugger.address} if debugger else {})
-    with _traced(chip, trace):
-        daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **more))
+    server = Server(chip, boot=boot_word())
+    server.sessions.next_number = session_number
+    with _kept(server, state, durable) as keeping:
+        debugger = _debugger(chip, gdb, gdb_wait)
+        handle, handlers = _handlers(chip, doors, keeping)
+        daemon = Daemon(server, endpoint, exit_with_stdin, handlers, debugger, keeping and keeping.keeper, handle)
+        more = daemon.endpoints | ({"gdb": debugger.address} if debugger else {})
+        with _traced(chip, trace):
+            daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **more))
     if exit_with_stdin:
         # whoever started it waits for its end, and the interpreter takes its time over compiled code
         os._exit(0)
@@ -153,12 +186,37 @@ def _traced(chip: Chip, path: Path | None) -> Iterator[None]:
         recorder.close()
 
 
-def _handlers(chip: Chip, doors: dict[str, str]) -> dict[str, tuple[str, Handler]]:
-    """Endpoint and handler of each door, by name."""
+@contextmanager
+def _kept(server: Server, directory: Path | None, durable: bool) -> Iterator[Kept | None]:
+    """What keeps the server's life, if that is asked for."""
+    if directory is None:
+        yield None
+        return
+    from tsu_emu.keep.edge import kept
+    from tsu_emu.server.daemon import announce
+
+    told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() >= told + TELL_SECONDS:
+            told = time.monotonic()
+            announce("progress", text="carrying out again what the journal has", done=done, total=total)
+
+    with kept(server, directory, durable, tell) as found:
+        announce("recovered", requests=found.recovered.requests, cut=found.recovered.cut, first=found.recovered.first)
+        yield found
+
+
+def _handlers(chip: Chip, doors: dict[str, str], keeping: Kept | None) -> tuple[Handler | None, dict[str, tuple[str, Handler]]]:
+    """Handler of the front door, if it is not the server's own; endpoint and handler of each further door, by name."""
+    if keeping is not None:
+        handlers = keeping.handlers
+        return handlers["front"], {name: (at, handlers[name]) for name, at in doors.items()}
     if not doors:
-        return {}
+        return None, {}
     from tsu_emu.bench.instruments import Instruments
     from tsu_emu.bench.oracle import Oracle
 
     kinds = {"instruments": Instruments, "oracle": Oracle}
-    return {name: (at, kinds[name](chip).handle) for name, at in doors.items()}
+    return None, {name: (at, kinds[name](chip).handle) for name, at in doors.items()}

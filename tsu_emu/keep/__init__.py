@@ -1,1 +1,1 @@
-"""What outlives a process: snapshots of a chip and its sessions, and the journal of what was accepted."""
+"""Nothing is lost: `snapshot` and `records` are formats, `disk` the edge to the system, `keeper` keeps a daemon's life."""

@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -19,9 +20,11 @@ import zmq
 from tsu_emu.server.endpoints import EndpointError
 from tsu_emu.server.front import Front
 from tsu_emu.server.gdb import Debugger
-from tsu_emu.server.listener import Handler, Listener
+from tsu_emu.server.listener import Handler, Keeping, Listener
 from tsu_emu.server.session import Server
 
+DRAIN_SECONDS = 3.0
+"""A daemon that keeps its chip ends a request that is under way if it takes no longer."""
 BELL = "inproc://bell"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
@@ -42,24 +45,27 @@ class Daemon:
     server : the chip's sessions, at `endpoint`; doors : endpoint and handler of each further door, by name; all share one thread,
         also with the debugger's server, if there is one
     exit_with_stdin : end when standard input does; EndpointError if it cannot listen
+    keeping : what keeps the chip; `handle` is then the handler at `endpoint`, in place of the server's own. A request
+        under way may then end before the daemon does
     front : the door of hosts; endpoints : of the other doors, by name
     """
 
     def __init__(
         self, server: Server, endpoint: str, exit_with_stdin: bool = False,
         doors: Mapping[str, tuple[str, Handler]] | None = None, debugger: Debugger | None = None,
+        keeping: Keeping | None = None, handle: Handler | None = None,
     ) -> None:  # fmt: skip
         if exit_with_stdin and sys.stdin is None:
             raise EndpointError("standard input is closed already; do not ask to end with it")
         self._stdin = sys.stdin.fileno() if exit_with_stdin else None
         self._context = zmq.Context()
         self._listeners: list[Listener] = []
-        self._stopping = False
+        self._stopping, self._patience_s, self._end_at = False, DRAIN_SECONDS if keeping else 0.0, 0.0
         try:
-            self.front = Front(self._context, endpoint, server, self._end_if_asked)
+            self.front = Front(self._context, endpoint, server, self._end_if_asked, handle, keeping)
             self._listeners.append(self.front)
-            for at, handle in (doors or {}).values():
-                self._listeners.append(Listener(self._context, at, handle, self._end_if_asked))
+            for at, answer in (doors or {}).values():
+                self._listeners.append(Listener(self._context, at, answer, self._end_if_asked, keeping))
         except EndpointError:
             self._close_sockets()
             raise
@@ -123,7 +129,9 @@ class Daemon:
         wakers = [self._wake_read] if self._stdin is None else [self._wake_read, self._stdin]
         while not self._stopping:
             active, _, _ = select.select(wakers, [], [])
-            self._stopping = self._wake_read in active or (self._stdin in active and not os.read(self._stdin or 0, 4096))
+            asked = self._wake_read in active or (self._stdin in active and not os.read(self._stdin or 0, 4096))
+            self._end_at = time.monotonic() + self._patience_s
+            self._stopping = asked
         with self._context.socket(zmq.DEALER) as bell:
             bell.connect(BELL)
             bell.send(b"")
@@ -139,8 +147,10 @@ class Daemon:
         self.front.look()
 
     def _between_calls(self) -> None:
-        """In the midst of a request: raises _StopAsked if the daemon is to stop, and looks what clients and the debugger want."""
-        self._end_if_asked()
+        """In the midst of a request: raises _StopAsked if the daemon is to stop and the request had its time, and looks what
+        clients and the debugger want."""
+        if self._stopping and time.monotonic() >= self._end_at:
+            raise _StopAsked
         self.front.look()
         if self._debugger is not None:
             self._debugger.look()

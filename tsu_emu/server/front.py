@@ -15,7 +15,7 @@ from tsu_contract import wire
 from tsu_contract.errors import Code, Failure, ProtocolError
 from tsu_contract.wire import Frame, Kind, Reply, Request
 from tsu_emu.server import limits
-from tsu_emu.server.listener import Handler, Listener
+from tsu_emu.server.listener import Handler, Keeping, Listener
 from tsu_emu.server.session import AT_ONCE, Server
 from tsu_emu.server.sessions import WHY, Decision
 
@@ -42,9 +42,9 @@ class Front(Listener):
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, server: Server, woken: Callable[[], None],
-        handle: Handler | None = None,
+        handle: Handler | None = None, keeping: Keeping | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(context, endpoint, handle or server.handle, woken)
+        super().__init__(context, endpoint, handle or server.handle, woken, keeping)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._server = server
         self._waiting: deque[_Waiting] = deque()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import zmq
 
@@ -21,16 +22,28 @@ SOCKET_BYTES = 1 << 20
 """Asked of the system for each direction of a connection: bulk data then wake the other side less often."""
 
 
+class Keeping(Protocol):
+    """What keeps the chip, as far as the daemon knows it."""
+
+    def settle(self) -> bool:
+        """Before the replies of a turn go out: whether they may."""
+
+    def rest(self) -> None:
+        """After they did: time to tidy up."""
+
+
 class Listener:
     """A ROUTER on one endpoint, and who answers there; EndpointError if it cannot listen.
 
     woken : called before a request is answered; what it raises ends the daemon
+    keeping : says whether replies may go out, which then go together; an empty reply is none
     """
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, handle: Handler, woken: Callable[[], None]
-    ) -> None:
-        self._handle, self._woken = handle, woken
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, handle: Handler, woken: Callable[[], None],
+        keeping: Keeping | None = None,
+    ) -> None:  # fmt: skip
+        self._handle, self._woken, self._keeping = handle, woken, keeping
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 1000)
         self.socket.setsockopt(zmq.MAXMSGSIZE, PAYLOAD_BYTES_MAX)
@@ -57,13 +70,30 @@ class Listener:
 
     def answer(self, flags: int = 0) -> None:
         """Awaits a request and answers it; zmq.Again if `flags` say not to wait and there is none."""
+        if self._keeping is not None:
+            self._answer_turn(self._keeping, flags)
+            return
         self._send(*self._answered(flags))
 
     def answer_some(self) -> None:
         """Answers what has arrived, up to MESSAGES_A_TURN."""
         with suppress(zmq.Again):
-            for _ in range(MESSAGES_A_TURN):
+            for _ in range(MESSAGES_A_TURN if self._keeping is None else 1):
                 self.answer(zmq.NOBLOCK)
+
+    def _answer_turn(self, keeping: Keeping, flags: int) -> None:
+        """Answers a request and others that have come meanwhile, together."""
+        owed = [self._answered(flags)]
+        try:
+            with suppress(zmq.Again):
+                while len(owed) < MESSAGES_A_TURN:
+                    owed.append(self._answered(zmq.NOBLOCK))
+        finally:
+            if keeping.settle():
+                for client, reply in owed:
+                    if reply:
+                        self._send(client, reply)
+        keeping.rest()
 
     def _answered(self, flags: int) -> tuple[bytes, list[Frame]]:
         """Who asks, and the reply."""

@@ -117,10 +117,19 @@ class Sessions:
         if session is None:
             if number in self._closed:
                 raise fail(Code.SESSION_CUT, f"the daemon closed session {number}: {WHY[self._closed[number]]}; say HELLO")
-            raise fail(Code.UNKNOWN_SESSION, f"session {number} is not open; say HELLO")
+            why = "it was closed, or the daemon was started anew and kept nothing"
+            raise fail(Code.UNKNOWN_SESSION, f"session {number} is not open: {why}; say HELLO")
         session.heard = self._clock()
         self._open.move_to_end(number)
         return session
+
+    def take(self, sessions: list[Session]) -> None:
+        """These are open, in this order, heard of just now, and no others."""
+        now = self._clock()
+        for session in sessions:
+            session.heard = now
+        self._open = OrderedDict((session.number, session) for session in sessions)
+        self._kept_bytes = sum(len(f) for s in self._open.values() for frames in s.replies.values() for f in frames)
 
     def keep(self, session: Session, seq: int, frames: list[Frame]) -> None:
         """Keeps a reply, and lets go of old ones beyond the limits: its session's, then those of the most silent sessions."""

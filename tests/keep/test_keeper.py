@@ -1,0 +1,275 @@
+"""A server that is kept: where it was it goes on, what was refused was not done, and trouble with the disk passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from keep.trusting import Life, client, disk, moved
+from server.harness import Client, block_read, delay, read, small_config, write
+from server.harness import fingerprint as of
+from tsu_contract.bench import Request as Question
+from tsu_contract.bench import decode_reply as decode_answer
+from tsu_contract.bench import encode_request as encode_question
+from tsu_contract.errors import Code, ProtocolError
+from tsu_contract.registers import MAP_HASH
+from tsu_contract.wire import Kind, Request, decode_reply, encode_request
+from tsu_emu.keep.records import JournalError
+from tsu_emu.keep.snapshot import SnapshotError
+from tsu_emu.keep.store import numbers, snapshot_name
+from tsu_emu.server.session import Server
+from tsu_emu.server.sessions import Decision
+
+NEWS = [write("TEMP.TDAC", 77), write("BIAS", 0x00050003), delay(1000), block_read("BIAS", 21)]
+
+
+def ended(life: Life, power: bool = False) -> None:
+    """Killed between two requests."""
+    life.disk.crash(power)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("power", [True, False])
+def test_killed_daemon_is_where_it_was(durable: bool, power: bool) -> None:
+    kept = disk()
+    life = Life(kept, durable=durable)
+    c = client(life)
+    for k in range(5):
+        c.operate(*NEWS, write("SYS.SCRATCH", k))
+    life.oracle.handle(encode_question(Question("inject", 1, {"kind": "stuck-cell", "cell": 3, "at": "up"})))
+    life.instruments.handle(encode_question(Question("ambient", 1, {"k": 310.0})))
+    life.oracle.handle(encode_question(Question("list", 2)))
+    life.keeper.sync()
+    before = of(life.server)
+    ended(life, power)
+    again = Life(kept, durable=durable)
+    assert of(again.server) == before
+    assert again.recovered == (False, 8, 0)  # HELLO, 5 lists, 2 of the bench; looking is not one
+    assert moved(c, again).operate(read("SYS.SCRATCH")).values.tolist() == [4]
+
+
+def test_request_sent_again_after_a_kill_is_answered_from_what_is_kept() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    frames = c.frames(*NEWS)
+    reply = [bytes(f) for f in life.handle(frames)]
+    ended(life)
+    again = Life(kept)
+    time = again.chip.link_time
+    assert [bytes(f) for f in again.handle(frames)] == reply
+    assert again.chip.link_time == time
+
+
+def test_clean_end_leaves_nothing_to_do_again() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    c.operate(*NEWS)
+    before = of(life.server)
+    life.keeper.close()
+    again = Life(kept)
+    assert (of(again.server), again.recovered.requests) == (before, 0)
+    assert moved(c, again).operate(read("TEMP.TDAC")).values.tolist() == [77]
+
+
+def test_request_that_was_broken_off_leaves_nothing_and_can_be_sent_again() -> None:
+    class Stop(Exception):
+        pass
+
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    c.operate(*NEWS)
+    before, frames = of(life.server), c.frames(write("TEMP.TDAC", 5), delay(1 << 40))
+
+    def stop() -> None:
+        raise Stop
+
+    life.server.execute = lambda *_: stop()
+    with pytest.raises(Stop):
+        life.handle(frames)
+    life.keeper.close()
+    again = Life(kept)
+    assert of(again.server) == before
+    assert decode_reply(again.handle(c.frames(write("TEMP.TDAC", 5)))).failure is None
+
+
+def test_snapshots_are_taken_as_time_is_spent_and_two_are_kept() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    for _ in range(5):
+        c.operate(*NEWS)
+        life.clock += 0.6
+    assert numbers(kept, "snapshot") == numbers(kept, "journal") == [2, 3]
+
+
+def test_damaged_snapshot_is_made_good_by_the_one_before() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    for _ in range(4):
+        c.operate(*NEWS)
+        life.clock += 2
+    c.operate(*NEWS)
+    before = of(life.server)
+    ended(life)
+    newest = snapshot_name(numbers(kept, "snapshot")[-1])
+    kept.flip(newest, 8 * kept.length(newest) // 2)
+    assert of(Life(kept).server) == before
+    assert f"{newest}.bad" in kept.names()
+
+
+def test_two_damaged_snapshots_are_refused_and_nothing_is_changed() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    for _ in range(4):
+        c.operate(*NEWS)
+        life.clock += 2
+    ended(life)
+    for number in numbers(kept, "snapshot"):
+        kept.flip(snapshot_name(number), 3000)
+    names = kept.names()
+    with pytest.raises(SnapshotError, match=r"snapshot-\d+\.tsu: .*no earlier snapshot is sound"):
+        Life(kept)
+    assert kept.names() == names
+
+
+def test_another_chip_is_refused() -> None:
+    kept = disk()
+    ended(Life(kept))
+    with pytest.raises(SnapshotError, match=r"seeds\.run was 1, is 2"):
+        Life(kept, small_config(seeds={"run": 2}))
+
+
+def test_program_that_computes_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    c.operate(*NEWS)
+    c.operate(*NEWS)
+    ended(life)
+    handle = Server.handle
+
+    def slower(self: Server, frames: list[bytes]) -> list[bytes]:
+        reply = handle(self, frames)
+        self.chip.state.time[1] += 1
+        return [bytes(f) for f in reply]
+
+    monkeypatch.setattr(Server, "handle", slower)
+    with pytest.raises(JournalError, match="another version of the program"):
+        Life(kept)
+
+
+def refused(life: Life, c: Client) -> Code:
+    reply = decode_reply(life.handle(c.frames(*NEWS)))
+    assert reply.failure is not None
+    return reply.failure.code
+
+
+def test_full_disk_refuses_and_goes_on_by_itself() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    c.operate(*NEWS)
+    before = of(life.server)
+    kept.faults.room = 10
+    for _ in range(3):
+        assert refused(life, c) is Code.NOT_KEPT
+    assert of(life.server) == before
+    assert "No space" in life.keeper.trouble
+    answer = decode_answer(life.oracle.handle(encode_question(Question("clear", 1))))
+    assert answer.failure is not None
+    assert answer.failure.code is Code.NOT_KEPT
+    assert decode_answer(life.oracle.handle(encode_question(Question("digest", 2)))).failure is None
+    kept.faults.room = None
+    c.operate(*NEWS)
+    after = of(life.server)
+    assert life.keeper.trouble == ""
+    ended(life, power=True)
+    again = Life(kept)
+    assert of(again.server) == after
+    assert moved(c, again).operate(read("TEMP.TDAC")).values.tolist() == [77]
+
+
+def test_full_disk_at_a_snapshot_costs_nothing() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    kept.faults.room = 5000
+    life.clock += 2
+    c.operate(*NEWS)
+    life.clock += 2
+    c.operate(write("SYS.SCRATCH", 9))
+    assert numbers(kept, "snapshot") == [1]
+    before = of(life.server)
+    ended(life, power=True)
+    assert of(Life(kept).server) == before
+
+
+def test_reply_whose_request_may_not_be_on_the_disk_is_withheld_until_it_is() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    frames = c.frames(*NEWS)
+    reply = life.front(frames)  # type: ignore[arg-type]
+    assert decode_reply(reply).failure is None
+    kept.faults.errors = 1.0
+    assert not life.keeper.settle()
+    time = life.chip.link_time
+    assert life.handle(frames) == []
+    other = client_refused(life)
+    assert other is Code.NOT_KEPT
+    kept.faults.errors = 0.0
+    assert decode_reply(life.handle(frames)).t_end == time == life.chip.link_time
+    before = of(life.server)
+    ended(life, power=True)
+    assert of(Life(kept).server) == before
+
+
+def client_refused(life: Life) -> Code:
+    """A HELLO while the disk does not do."""
+    reply = decode_reply(life.handle(encode_request(Request(Kind.HELLO, 0, 0, body={"map_hash": MAP_HASH}))))
+    assert reply.failure is not None
+    return reply.failure.code
+
+
+def test_decision_of_the_daemon_is_done_again() -> None:
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    life.server.decide(Decision.SILENT, c.session)
+    life.keeper.sync()
+    ended(life)
+    again = Life(kept)
+    with pytest.raises(ProtocolError, match="it was the most silent"):
+        again.server.sessions.of(c.session)
+
+
+def test_lease_is_held_over_a_restart_whatever_recovery_finds() -> None:
+    """From the journal after a crash, from the snapshot after an end; nobody else operates the chip, its holder does."""
+    for crash in (True, False):
+        kept = disk()
+        life = Life(kept)
+        holder, other = client(life), client(life)
+        asked = Request(Kind.LEASE, holder.session, 1, body={"seconds": 600})
+        assert decode_reply(life.handle(encode_request(asked))).failure is None
+        life.keeper.sync()
+        if crash:
+            ended(life, power=True)
+        else:
+            life.keeper.close()
+        again = Life(kept)
+        assert again.server.lease.holder == holder.session
+        refused = decode_reply(again.handle(encode_request(Request(Kind.OPERATE, other.session, 1))))
+        assert refused.failure is not None
+        assert refused.failure.code is Code.LEASED
+        assert decode_reply(again.handle(encode_request(Request(Kind.OPERATE, holder.session, 2)))).failure is None
+
+
+def test_hello_tells_how_it_is_kept_and_a_number_nobody_guesses() -> None:
+    for durable, said in ((True, "durable"), (False, "fast")):
+        life = Life(disk(), durable=durable, draw=5_000_000)
+        c = client(life)
+        assert (c.welcome["keeps"], c.session) == (said, 5_000_000)

@@ -1,0 +1,81 @@
+"""A keeper in a real directory, with real clocks and random numbers."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tsu_contract.wire import Frame
+from tsu_emu.bench.door import Door
+from tsu_emu.bench.instruments import Instruments
+from tsu_emu.bench.oracle import Oracle
+from tsu_emu.keep.disk import DiskError, OsDisk
+from tsu_emu.keep.identity import identity_of
+from tsu_emu.keep.keeper import Keeper
+from tsu_emu.keep.records import JournalError, What
+from tsu_emu.keep.recovery import Recovered, begin
+from tsu_emu.keep.snapshot import SnapshotError
+from tsu_emu.server.session import Server
+
+SYNC_SECONDS = 0.1
+"""In fast mode the journal is brought to the disk so often."""
+DOORS = {"front": What.REQUEST, "instruments": What.INSTRUMENTS, "oracle": What.ORACLE}
+"""Kinds of records, by the name of their door."""
+
+
+class KeepError(Exception):
+    """A directory in which no chip can be kept, or not this one; says why, and what to do."""
+
+
+def session_number() -> int:
+    """A number of 1 to 2^63 - 1 that nobody can guess."""
+    return 1 + secrets.randbelow((1 << 63) - 1)
+
+
+class Kept(NamedTuple):
+    """A server that is kept. recovered : what was found; handlers : of the doors: front, instruments, oracle"""
+
+    keeper: Keeper
+    recovered: Recovered
+    handlers: dict[str, Callable[[list[Frame]], list[Frame]]]
+
+
+@contextmanager
+def kept(server: Server, directory: Path, durable: bool, progress: Callable[[int, int], None]) -> Iterator[Kept]:
+    """A server as it was at its last end, kept from now on; at the end of the block all is brought to the disk.
+
+    progress : as that of `recovery.begin`. KeepError: it cannot be.
+    """
+    try:
+        disk = OsDisk(directory)
+        try:
+            doors: dict[What, Door] = {What.INSTRUMENTS: Instruments(server.chip), What.ORACLE: Oracle(server.chip)}
+            identity = identity_of(server.chip.config)
+            keeper = Keeper(disk, server, identity, doors, durable, time.process_time, session_number)
+            found = begin(keeper, progress)
+        except BaseException:
+            disk.close()
+            raise
+    except (DiskError, SnapshotError, JournalError, OSError) as error:
+        raise KeepError(f"{directory}: {error}") from None
+    ended = threading.Event()
+    writer = threading.Thread(target=_sync_now_and_then, args=(keeper, ended), daemon=True)
+    if not durable:
+        writer.start()
+    try:
+        yield Kept(keeper, found, {name: keeper.handler(what) for name, what in DOORS.items()})
+    finally:
+        ended.set()
+        if not durable:
+            writer.join()
+        keeper.close()
+
+
+def _sync_now_and_then(keeper: Keeper, ended: threading.Event) -> None:
+    while not ended.wait(SYNC_SECONDS):
+        keeper.sync()
