@@ -11,6 +11,7 @@ from tsu_emu.commands.configurations import configs, warmup
 from tsu_emu.commands.gateway import gateway
 from tsu_emu.commands.keys import keys
 from tsu_emu.commands.oracle import oracle
+from tsu_emu.commands.recording import record, replay
 from tsu_emu.commands.serve import serve
 from tsu_emu.commands.status import status
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, status, gateway, oracle, configs, warmup):
+for command in (serve, status, record, replay, gateway, oracle, configs, warmup):
     app.command()(command)
 app.add_typer(keys)
 

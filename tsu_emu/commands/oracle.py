@@ -11,7 +11,9 @@ from tsu_emu.commands.ending import failed
 
 def oracle(
     url: Annotated[str, typer.Argument(help="Where the oracle's door is: ipc://PATH or tcp://127.0.0.1:PORT.")],
-    verb: Annotated[str, typer.Argument(help="identify, list, inject, clear, upset, truth or digest.")],
+    verb: Annotated[
+        str, typer.Argument(help="identify, list, inject, clear, upset, truth, digest, snapshot, restore or snapshots.")
+    ],
     values: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="What the verb is told; docs/bench.md has them all.")
     ] = None,

@@ -85,7 +85,7 @@ def serve(
 
     try:
         seeds = {f"seeds.{k}": str(v) for k, v in (("die", die_seed), ("run", run_seed)) if v is not None}
-        chip = load(config, seeds | dict(_assignment(text) for text in changes or ()))
+        chip = load(config, seeds | dict(assignment(text) for text in changes or ()))
         at = endpoint or default_endpoint(chip.name)
         if gdb_wait and gdb is None:
             raise ConfigError("--gdb-wait goes with --gdb PORT")
@@ -93,14 +93,14 @@ def serve(
             raise ConfigError("--gdb: the chip has no firmware core; cpu.image names what one is to execute")
         if state is not None and gdb is not None:
             raise ConfigError("--gdb does not go with --state: what a debugger writes is in no journal")
-        doors = _doors(at, instruments, oracle, bench)
+        doors = door_endpoints(at, instruments, oracle, bench)
         _serve(chip, at, doors, threads, exit_with_stdin, gdb, gdb_wait, trace, state, keep is Keep.DURABLE)
     except (ConfigError, EndpointError, KeepError) as error:
         announce("error", message=str(error))
         raise failed(str(error)) from None
 
 
-def _assignment(text: str) -> tuple[str, str]:
+def assignment(text: str) -> tuple[str, str]:
     """KEY=VALUE of --set."""
     from tsu_emu.config import ConfigError
 
@@ -110,7 +110,7 @@ def _assignment(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _doors(endpoint: str, instruments: str | None, oracle: str | None, bench: bool) -> dict[str, str]:
+def door_endpoints(endpoint: str, instruments: str | None, oracle: str | None, bench: bool) -> dict[str, str]:
     """Endpoints of the doors that are to be open, by name."""
     from tsu_emu.server.endpoints import EndpointError
 

@@ -17,6 +17,7 @@ from tsu_emu.bench.oracle import Oracle
 from tsu_emu.keep.disk import DiskError, OsDisk
 from tsu_emu.keep.identity import identity_of
 from tsu_emu.keep.keeper import Keeper
+from tsu_emu.keep.named import verbs
 from tsu_emu.keep.records import JournalError, What
 from tsu_emu.keep.recovery import Recovered, begin
 from tsu_emu.keep.snapshot import SnapshotError
@@ -54,9 +55,11 @@ def kept(server: Server, directory: Path, durable: bool, progress: Callable[[int
     try:
         disk = OsDisk(directory)
         try:
-            doors: dict[What, Door] = {What.INSTRUMENTS: Instruments(server.chip), What.ORACLE: Oracle(server.chip)}
+            oracle = Oracle(server.chip)
+            doors: dict[What, Door] = {What.INSTRUMENTS: Instruments(server.chip), What.ORACLE: oracle}
             identity = identity_of(server.chip.config)
             keeper = Keeper(disk, server, identity, doors, durable, time.process_time, session_number)
+            oracle.add(verbs(keeper))
             found = begin(keeper, progress)
         except BaseException:
             disk.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Lock
 
 from tsu_emu.keep.disk import File, write_all
-from tsu_emu.keep.records import Record, What, encode, head
+from tsu_emu.keep.records import REQUESTS, Record, What, encode, head
 
 
 class Journal:
@@ -33,7 +33,7 @@ class Journal:
 
         OSError: it is not there. If not even what came of it could be removed, `sound` is False, and nothing can follow.
         """
-        number = self.number if what <= What.ORACLE else self.number - 1
+        number = self.number if what in REQUESTS else self.number - 1
         data, crc = encode(Record(what, number, time, session, self._safe, body), self.chain)
         try:
             write_all(self._file, data)

@@ -24,9 +24,9 @@ from tsu_emu.server.session import Server
 from tsu_emu.server.sessions import Decision
 
 LOG = logging.getLogger("tsu_emu.keep")
-BUSY_SECONDS = 1.0
+BUSY_SECONDS = 0.5
 """Processor time after which another snapshot is taken: what a start after a crash may have to do again."""
-WORTH = 10.0
+WORTH = 20.0
 """A snapshot that takes long is taken after so many times what the last one took."""
 SEGMENT_BYTES = 64 << 20
 """A segment of the journal that is longer is ended by a snapshot."""

@@ -50,6 +50,9 @@ class What(IntEnum):
     """Digest of the state at the end of a recording."""
 
 
+REQUESTS = (What.REQUEST, What.INSTRUMENTS, What.ORACLE)
+
+
 class Record(NamedTuple):
     """number : of the request, counted from power-on; time : the link's clock before it; session : number that a session which
     is opened by it gets, or that a decision is about; safe : see above; body : for requests, `join_frames`"""

@@ -10,13 +10,12 @@ from tsu_emu.keep import store, table
 from tsu_emu.keep.disk import put
 from tsu_emu.keep.identity import difference
 from tsu_emu.keep.keeper import Keeper
-from tsu_emu.keep.records import JournalError, Record, What, split_frames
+from tsu_emu.keep.records import REQUESTS, JournalError, Record, What, split_frames
 from tsu_emu.keep.snapshot import Snapshot, SnapshotError, arrays_of
 from tsu_emu.server.sessions import Decision
 
 CONFIG_NAME = "config.json"
 """The configuration, for people; the snapshots have it, too."""
-REQUESTS = (What.REQUEST, What.INSTRUMENTS, What.ORACLE)
 
 
 class Recovered(NamedTuple):
