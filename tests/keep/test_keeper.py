@@ -100,7 +100,7 @@ def test_snapshots_are_taken_as_time_is_spent_and_two_are_kept() -> None:
     c = client(life)
     for _ in range(5):
         c.operate(*NEWS)
-        life.clock += 0.6
+        life.clock += 0.3
     assert numbers(kept, "snapshot") == numbers(kept, "journal") == [2, 3]
 
 

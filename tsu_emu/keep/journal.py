@@ -11,11 +11,12 @@ from tsu_emu.keep.records import REQUESTS, Record, What, encode, head
 class Journal:
     """A segment. OSError from its constructor: it cannot be begun.
 
-    first, chain : as in `records.head`; number : of the next request; written : bytes in the file
+    first, chain : as in `records.head`; begins : bytes that the file has before it
+    number : of the next request; written : bytes of the segment
     """
 
-    def __init__(self, file: File, first: int, chain: int) -> None:
-        self._file, self.number, self.chain = file, first, chain
+    def __init__(self, file: File, first: int, chain: int, begins: int = 0) -> None:
+        self._file, self._begins, self.number, self.chain = file, begins, first, chain
         self._lock = Lock()
         beginning = head(first, chain)
         write_all(file, beginning)
@@ -46,7 +47,7 @@ class Journal:
 
     def _take_back(self) -> None:
         try:
-            self._file.truncate(self.written)
+            self._file.truncate(self._begins + self.written)
         except OSError:
             self.sound = False
 

@@ -57,10 +57,11 @@ class Recorder:
         self._file, self._server, self._insist, self.going = file, server, insist, True
         chip, tables = server.chip, {"sessions": table.packed(server.sessions), "chain": 0, "boot": server.boot}
         parts = encode(identity_of(chip.config), 0, chip.link_time, chip.state, tables)
-        write_all(file, HEAD.pack(MAGIC, sum(map(len, parts))))
+        length = sum(map(len, parts))
+        write_all(file, HEAD.pack(MAGIC, length))
         for part in parts:
             write_all(file, part)
-        self._journal = Journal(file, 0, 0)
+        self._journal = Journal(file, 0, 0, HEAD.size + length)
         self._draw = server.sessions.next_number
         self._upcoming, self._under_way = self._draw(), False
         server.sessions.next_number = self._next_session
