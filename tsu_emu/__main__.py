@@ -8,6 +8,7 @@ import typer
 
 from tsu_emu import __version__
 from tsu_emu.commands.configurations import configs, warmup
+from tsu_emu.commands.doctor import doctor
 from tsu_emu.commands.gateway import gateway
 from tsu_emu.commands.keys import keys
 from tsu_emu.commands.oracle import oracle
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, status, record, replay, gateway, oracle, configs, warmup):
+for command in (serve, status, record, replay, gateway, oracle, configs, warmup, doctor):
     app.command()(command)
 app.add_typer(keys)
 

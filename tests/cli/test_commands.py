@@ -12,7 +12,7 @@ from server.process import environment, finished
 from tsu_emu import __version__
 from tsu_emu.config import shipped
 
-COMMANDS = ("serve", "status", "record", "replay", "gateway", "keys", "oracle", "configs", "warmup")
+COMMANDS = ("serve", "status", "record", "replay", "gateway", "keys", "oracle", "configs", "warmup", "doctor")
 
 
 def test_help_lists_every_command() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -20,8 +21,10 @@ from tsu_emu.digital import words as W
 from tsu_emu.digital.correlator import accumulate_planes, latch_sums
 from tsu_emu.digital.regfile import CLEAR_CORRELATIONS, LATCH_CORRELATIONS, peek_word
 
-BUDGET = 10_000_000
-"""Work of one compiled call, about 60 ms; between two calls `Motion.between_calls` may stop the chip."""
+BUDGET = 5_000_000
+"""Work of one compiled call, about 30 ms; between two calls `Motion.between_calls` may stop the chip."""
+LOOK_SECONDS = 0.03
+"""Of many short calls, `between_calls` comes so often."""
 
 
 class Motion:
@@ -41,6 +44,7 @@ class Motion:
         self._step_firmware = step_firmware
         self.between_calls: Callable[[], None] = lambda: None
         self.observer: Callable[[], None] | None = None
+        self._looked = time.monotonic()
 
     def advance(self, until: int, word: int = -1, mask: int = 0, wanted: int = 0) -> bool:
         """Chip time goes to `until`, or to the cycle at which a register word is as wanted: True then."""
@@ -56,6 +60,8 @@ class Motion:
 
     def _go(self, until: int, word: int, mask: int, wanted: int) -> bool:
         """As `advance`, without an observer."""
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            self._look()
         if self._plant.general:
             self._parameters.keep_up()
         while True:
@@ -66,7 +72,7 @@ class Motion:
                 met = word >= 0 and not (int(peek_word(self._state.core[0], self._plant.rules[0], word)) ^ wanted) & mask
                 self._step_firmware(int(self._state.time[S.NOW]) if met else until, word >= 0)
             elif reason == machine.OUT_OF_BUDGET:
-                self.between_calls()
+                self._look()
             elif reason == machine.AT_PARAMETERS:
                 self._parameters.due()
             elif reason == machine.AT_SWEEP:
@@ -75,6 +81,10 @@ class Motion:
                 self._act(action)
             else:
                 return bool(reason == machine.MET)
+
+    def _look(self) -> None:
+        self.between_calls()
+        self._looked = time.monotonic()
 
     def _pay(self) -> None:
         """A deferred array lives through the sweeps that it owes."""

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from tsu_emu.commands.ending import ConfigArgument, failed
+from tsu_emu.commands.operating import Level, LogJson, LogLevel, MetricsPort, managed, measured, told
 
 if TYPE_CHECKING:
     from tsu_emu.chip import Chip
@@ -60,7 +61,7 @@ def serve(
     gdb_wait: Annotated[bool, typer.Option("--gdb-wait", help="Stop the core before its first instruction; with --gdb.")] = False,
     trace: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a timeline for Perfetto: firmware, interrupts, sequencer, DACs."),
+        typer.Option(metavar="FILE", help="Write a timeline for Perfetto: bus, firmware, interrupts, sequencer, DACs, heat."),
     ] = None,
     state: Annotated[
         Path | None,
@@ -71,6 +72,12 @@ def serve(
     keep: Annotated[
         Keep, typer.Option(help="With --state. durable: no reply before its request is on the disk; fast: at most 0.1 s later.")
     ] = Keep.FAST,
+    vcd: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write waveforms: bus, sequencer, interrupts, temperature.")
+    ] = None,
+    metrics: MetricsPort = None,
+    log_level: LogLevel = Level.WARNING,
+    log_json: LogJson = False,
 ) -> None:
     """Be the chip of CONFIG until SIGTERM, SIGINT, or the end of standard input if asked.
 
@@ -93,8 +100,10 @@ def serve(
             raise ConfigError("--gdb: the chip has no firmware core; cpu.image names what one is to execute")
         if state is not None and gdb is not None:
             raise ConfigError("--gdb does not go with --state: what a debugger writes is in no journal")
+        told(log_level, log_json)
         doors = door_endpoints(at, instruments, oracle, bench)
-        _serve(chip, at, doors, threads, exit_with_stdin, gdb, gdb_wait, trace, state, keep is Keep.DURABLE)
+        kept = None if state is None else (state, keep is Keep.DURABLE)
+        _serve(chip, Asked(at, doors, threads, exit_with_stdin, gdb, gdb_wait, trace, vcd, kept, metrics))
     except (ConfigError, EndpointError, KeepError) as error:
         announce("error", message=str(error))
         raise failed(str(error)) from None
@@ -120,35 +129,55 @@ def door_endpoints(endpoint: str, instruments: str | None, oracle: str | None, b
     return {name: at or f"{endpoint}.{name}" for name, at in asked.items() if at or bench}
 
 
-def _serve(
-    config: ChipConfig, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool, gdb: int | None,
-    gdb_wait: bool, trace: Path | None, state: Path | None, durable: bool,
-) -> None:  # fmt: skip
+class Asked(NamedTuple):
+    """What `serve` is asked for, as its options say. kept : directory, and whether durable"""
+
+    endpoint: str
+    doors: dict[str, str]
+    threads: int
+    exit_with_stdin: bool
+    gdb: int | None
+    gdb_wait: bool
+    trace: Path | None
+    vcd: Path | None
+    kept: tuple[Path, bool] | None
+    metrics: int | None
+
+
+def _serve(config: ChipConfig, asked: Asked) -> None:
     import os
 
     from tsu_emu.chip import Chip
     from tsu_emu.keep.edge import session_number
-    from tsu_emu.server.daemon import Daemon, announce, boot_word, keep_freed_memory
+    from tsu_emu.server.daemon import Daemon, allow_descriptors, announce, boot_word, keep_freed_memory
     from tsu_emu.server.endpoints import prepare
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up_once
     from tsu_firmware import BootFirmware
 
     keep_freed_memory()
-    for at in (endpoint, *doors.values()):
+    allow_descriptors()
+    for at in (asked.endpoint, *asked.doors.values()):
         prepare(at)
     warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
-    chip = Chip(config, None if config.cpu.image else BootFirmware(), threads=min(threads, os.cpu_count() or 1))
+    firmware = None if config.cpu.image else BootFirmware()
+    chip = Chip(config, firmware, threads=min(asked.threads, os.cpu_count() or 1))
     server = Server(chip, boot=boot_word())
     server.sessions.next_number = session_number
-    with _kept(server, state, durable) as keeping:
-        debugger = _debugger(chip, gdb, gdb_wait)
-        handle, handlers = _handlers(chip, doors, keeping)
-        daemon = Daemon(server, endpoint, exit_with_stdin, handlers, debugger, keeping and keeping.keeper, handle)
-        more = daemon.endpoints | ({"gdb": debugger.address} if debugger else {})
-        with _traced(chip, trace):
-            daemon.run(lambda: announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **more))
-    if exit_with_stdin:
+    with _kept(server, asked.kept) as keeping, _traced(server, asked.trace, asked.vcd), measured(server, asked.metrics) as pages:
+        debugger = _debugger(chip, asked.gdb, asked.gdb_wait)
+        handle, handlers = _handlers(chip, asked.doors, keeping)
+        keeper = keeping and keeping.keeper
+        daemon = Daemon(server, asked.endpoint, asked.exit_with_stdin, handlers, debugger, keeper, handle)
+        more = daemon.endpoints | ({"gdb": debugger.address} if debugger else {}) | pages
+        with managed(server, daemon) as notifier:
+
+            def ready() -> None:
+                announce("ready", endpoint=daemon.endpoint, pid=os.getpid(), name=config.name, **more)
+                notifier.ready()
+
+            daemon.run(ready)
+    if asked.exit_with_stdin:
         # whoever started it waits for its end, and the interpreter takes its time over compiled code
         os._exit(0)
 
@@ -167,43 +196,45 @@ def _debugger(chip: Chip, port: int | None, wait: bool) -> Debugger | None:
 
 
 @contextmanager
-def _traced(chip: Chip, path: Path | None) -> Iterator[None]:
-    """A timeline of the chip is written, if one is asked for."""
-    if path is None:
-        yield
-        return
+def _traced(server: Server, timeline: Path | None, waveforms: Path | None) -> Iterator[None]:
+    """What is asked for of the chip's life is written down."""
     from tsu_emu.config import ConfigError
-    from tsu_emu.server.trace import Recorder
+    from tsu_emu.server.trace import Recorder, Watching, Waveforms
 
-    image = chip.config.cpu.image
+    image = server.chip.config.cpu.image
+    watching = Watching(server)
     try:
-        recorder = Recorder(chip, path, Path(image) if image else None)
+        if timeline is not None:
+            watching.add(Recorder(server.chip, timeline, Path(image) if image else None))
+        if waveforms is not None:
+            watching.add(Waveforms(server.chip, waveforms))
     except OSError as error:
-        raise ConfigError(f"--trace {path}: {error}") from None
+        watching.close()
+        raise ConfigError(f"{'--trace' if waveforms is None else '--trace or --vcd'}: {error}") from None
     try:
         yield
     finally:
-        recorder.close()
+        watching.close()
 
 
 @contextmanager
-def _kept(server: Server, directory: Path | None, durable: bool) -> Iterator[Kept | None]:
+def _kept(server: Server, asked: tuple[Path, bool] | None) -> Iterator[Kept | None]:
     """What keeps the server's life, if that is asked for."""
-    if directory is None:
+    if asked is None:
         yield None
         return
     from tsu_emu.keep.edge import kept
     from tsu_emu.server.daemon import announce
 
-    told = time.monotonic()
+    last = time.monotonic()
 
     def tell(done: int, total: int) -> None:
-        nonlocal told
+        nonlocal last
         if time.monotonic() >= told + TELL_SECONDS:
-            told = time.monotonic()
+            last = time.monotonic()
             announce("progress", text="carrying out again what the journal has", done=done, total=total)
 
-    with kept(server, directory, durable, tell) as found:
+    with kept(server, *asked, tell) as found:
         announce("recovered", requests=found.recovered.requests, cut=found.recovered.cut, first=found.recovered.first)
         yield found
 

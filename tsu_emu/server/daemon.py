@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import secrets
 import select
 import signal
@@ -26,6 +27,9 @@ from tsu_emu.server.session import Server
 DRAIN_SECONDS = 3.0
 """A daemon that keeps its chip ends a request that is under way if it takes no longer."""
 BELL = "inproc://bell"
+LOOK_SECONDS = 0.02
+"""In the midst of a request the daemon looks at its sockets no more often, though a firmware core at work lets it."""
+DESCRIPTORS = 16384
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
@@ -61,6 +65,7 @@ class Daemon:
         self._context = zmq.Context()
         self._listeners: list[Listener] = []
         self._stopping, self._patience_s, self._end_at = False, DRAIN_SECONDS if keeping else 0.0, 0.0
+        self._look_at = 0.0
         try:
             self.front = Front(self._context, endpoint, server, self._end_if_asked, handle, keeping)
             self._listeners.append(self.front)
@@ -151,7 +156,9 @@ class Daemon:
         clients and the debugger want."""
         if self._stopping and time.monotonic() >= self._end_at:
             raise _StopAsked
-        self.front.look()
+        if time.monotonic() >= self._look_at:
+            self.front.look()
+            self._look_at = time.monotonic() + LOOK_SECONDS
         if self._debugger is not None:
             self._debugger.look()
 
@@ -193,6 +200,14 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, 32 << 20)
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
+
+
+def allow_descriptors() -> None:
+    """Lets this process have as many as the system allows it, up to DESCRIPTORS: a client takes one or two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def boot_word() -> str:

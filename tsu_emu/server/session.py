@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Frame, Kind, Reply, Request
 from tsu_emu.chip import Chip, Result
 from tsu_emu.server.counters import Counters
+from tsu_emu.server.events import Events
 from tsu_emu.server.lease import Lease
 from tsu_emu.server.limits import LEASE_SECONDS_MAX, limits
 from tsu_emu.server.peek import Peeker
@@ -40,6 +42,7 @@ class Server:
     accepted : called with the frames of each request that is going to be carried out, before anything is; what it raises leaves
         the request undone
     decided : called with what the daemon is about to do to a session by itself, and the session's number. `apply` does it again.
+    events : what is told of all this
     execute : carries out a list of operations; a trace may stand before the chip
     """
 
@@ -48,6 +51,7 @@ class Server:
         self.sessions, self.lease, self.subscriptions = Sessions(clock), Lease(clock), Subscriptions(clock)
         self.counters = Counters()
         self.status = Status(self, clock)
+        self.events = Events(lambda: self.chip.link_time, clock)
         self.under_way: Work | None = None
         self.peer, self.keeps = b"", "nothing"
         self.accepted: Callable[[Sequence[Frame]], None] = lambda frames: None
@@ -73,6 +77,9 @@ class Server:
         except ProtocolError as error:
             self.counters.refused += 1
             self.counters.last_error = str(error)
+            self.events.tell(
+                "refused", session=request.session, kind=request.kind.name, code=error.failure.code.name, why=str(error)
+            )
             return wire.encode_reply(Reply(request.kind, request.session, request.seq, error.failure))
 
     def decide(self, what: Decision, session: int) -> None:
@@ -83,6 +90,7 @@ class Server:
 
     def apply(self, what: Decision, session: int) -> None:
         """Does what was decided, to whoever is still there."""
+        self.events.tell("decided", logging.WARNING, session, what=what.value)
         self.lease.end(session)
         known = self.sessions.get(session)
         if what is not Decision.LEASE_OVER and known is not None:
@@ -105,6 +113,7 @@ class Server:
         self.accepted(frames)
         known_as = name[:CLIENT_MAX] if isinstance(name, str) else ""
         session = self.sessions.open(self.chip.interrupts_so_far(), Role(role), known_as)
+        self.events.tell("session opened", session=session.number, client=known_as, role=role)
         return Reply(Kind.HELLO, session.number, request.seq, body=self._welcome(session))
 
     def _welcome(self, session: Session) -> dict[str, Any]:
@@ -133,6 +142,7 @@ class Server:
         self.lease.end(session.number)
         self.subscriptions.end(session.number)
         self.sessions.close(session)
+        self.events.tell("session closed", session=session.number)
         return Reply(Kind.BYE, request.session, request.seq)
 
     def _status(self, request: Request, frames: Sequence[Frame]) -> Reply:
@@ -187,6 +197,7 @@ class Server:
             self.counters.leases += 1
         else:
             self.lease.end(session.number)
+        self.events.tell("lease", session=session.number, client=session.client, seconds=seconds)
         return Reply(Kind.LEASE, session.number, request.seq, body={"seconds": seconds})
 
     def _operate(self, request: Request, session: Session, frames: Sequence[Frame]) -> Reply:
@@ -219,3 +230,4 @@ class Server:
         if result.failure is not None:
             self.counters.failed += 1
             self.counters.last_error = result.failure.message
+            self.events.tell("failed", code=result.failure.code.name, why=result.failure.message)

@@ -16,8 +16,9 @@ from tsu_emu.chip import Chip
 from tsu_emu.digital import words as W
 from tsu_emu.server.trace.calls import Calls
 from tsu_emu.server.trace.symbols import Symbols
+from tsu_emu.server.trace.watching import Access
 
-FIRMWARE, INTERRUPTS, SEQUENCER, DACS = TRACKS = ("firmware", "interrupts", "sequencer", "DACs")
+BUS, FIRMWARE, INTERRUPTS, SEQUENCER, DACS = TRACKS = ("bus", "firmware", "interrupts", "sequencer", "DACs")
 
 
 class Track:
@@ -47,7 +48,7 @@ class Track:
 
 
 class Recorder:
-    """Records a chip's life from now on into a file; OSError if it cannot be written.
+    """Records a chip's life from now on into a file; OSError if it cannot be written. Of the bus it hears by `accessed`.
 
     image : the ELF file of its core, for the names of functions
     """
@@ -85,6 +86,12 @@ class Recorder:
         self._dacs(now)
         self._counter("TEMP.TDAC", float(self._state.registers[W.TDAC]), now)
         self._counter("die, K", self._chip.surroundings.die_k(), now)
+
+    def accessed(self, access: Access) -> None:
+        """After an operation of the host."""
+        track = self._tracks[BUS]
+        track.begin(f"{access.op.name} {access.place}".rstrip(), access.begin, args={"value": f"{access.value:#x}"})
+        track.end(access.end)
 
     def close(self) -> None:
         """The file is whole, and nobody watches the chip."""
