@@ -230,7 +230,7 @@ def _kept(server: Server, asked: tuple[Path, bool] | None) -> Iterator[Kept | No
 
     def tell(done: int, total: int) -> None:
         nonlocal last
-        if time.monotonic() >= told + TELL_SECONDS:
+        if time.monotonic() >= last + TELL_SECONDS:
             last = time.monotonic()
             announce("progress", text="carrying out again what the journal has", done=done, total=total)
 
