@@ -1,5 +1,11 @@
-"""Behavioural firmware of the chip's boot core, in Python: plain state, one bus, and the time of its next step."""
+"""Behavioural firmware of the chip's core, in Python: plain state, one bus, and the time of its next step."""
 
 from tsu_firmware.boot import BootFirmware
+from tsu_firmware.control import ControlFirmware
 
-__all__ = ["BootFirmware"]
+__all__ = ["BootFirmware", "ControlFirmware", "firmware_of"]
+
+
+def firmware_of(name: str) -> BootFirmware | ControlFirmware:
+    """The firmware that a configuration names in `cpu.firmware`: "boot" or "control"."""
+    return ControlFirmware() if name == "control" else BootFirmware()

@@ -24,7 +24,7 @@ from tsu_emu.config import ChipConfig, load
 from tsu_emu.jit import cache_directory
 from tsu_emu.server.session import Server
 from tsu_emu.warmup import warm_up
-from tsu_firmware import BootFirmware
+from tsu_firmware import firmware_of
 
 _COMPILED: set[str] = set()
 """Kinds of cells whose code this process has seen compiled."""
@@ -90,7 +90,9 @@ class InProcessChip(Chip):
 
     def __init__(self, config: ChipConfig, *, threads: int = 1) -> None:
         see_compiled(config)
-        self.emulated = emulated = EmulatedChip(config, None if config.cpu.image else BootFirmware(), threads=threads)
+        self.emulated = emulated = EmulatedChip(
+            config, None if config.cpu.image else firmware_of(config.cpu.firmware), threads=threads
+        )
         self.config, self.oracle, self.instruments = config, InProcessOracle(emulated), InProcessInstruments(emulated)
         super().__init__(InProcessLink(Server(emulated)))
 

@@ -12,7 +12,7 @@ from c_firmware.building import built
 from serving import serving
 from tsu_emu.chip import Chip
 from tsu_emu.config import load
-from tsu_firmware import BootFirmware
+from tsu_firmware import firmware_of
 
 SECONDS = 120
 
@@ -21,7 +21,8 @@ SECONDS = 120
 def chip_at(**changes: Any) -> Iterator[tuple[Chip, str]]:
     """ideal-16 with these values (`cell_offset_sigma_kt` is cell.offset_sigma_kt), and its daemon's endpoint."""
     values = {key if "." in key else key.replace("_", ".", 1): str(value) for key, value in changes.items()}
-    chip = Chip(load("ideal-16", values), None if "cpu_image" in changes else BootFirmware(), threads=1)
+    config = load("ideal-16", values)
+    chip = Chip(config, None if config.cpu.image else firmware_of(config.cpu.firmware), threads=1)
     with serving(chip) as endpoint:
         yield chip, endpoint
 

@@ -24,7 +24,7 @@ def test_commands_and_statuses() -> None:
 
 def test_the_example_runs() -> None:
     cross_compiler()
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    example, _ = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path if p)}
     command = [sys.executable, "-W", "error", "-c", example]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, env=paths, cwd=ROOT)

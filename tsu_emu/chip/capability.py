@@ -133,5 +133,5 @@ def sizes_of(config: ChipConfig, cells: int) -> Sizes:
     noise = getattr(cell, "noise", None)
     lfsrs = (cells + noise.shared - 1) // noise.shared if isinstance(noise, LfsrNoise) else 0
     kicks = config.coupling.dac.settling_s > 0 or config.bias.dac.settling_s > 0
-    core_words = config.cpu.ram_words if config.cpu.image else 0
+    core_words = config.cpu.ram_words if config.cpu.served else 0
     return Sizes(values, kicks, int(isinstance(noise, ColouredNoise)), lfsrs, core_words)

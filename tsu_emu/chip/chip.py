@@ -62,6 +62,7 @@ class Chip:
         self._bus_side = (parts.state.core, plant.rules, plant.windows, plant.timing)
         if firmware is not None:
             parts.state.events[S.EVENT_FIRMWARE] = 0
+            parts.state.registers[W.CPU_STATUS] = W.CPU_PRESENT * config.cpu.served
         self.core = make_core(config, plant, parts.state, parts.capabilities)
         self.probe: Callable[[], bool] | None = None
 
@@ -174,10 +175,17 @@ class Chip:
             self.between_calls()
             return
         assert self._firmware is not None
-        self.state.events[S.EVENT_FIRMWARE] = S.NEVER
-        delay = self._firmware.step(self.state.core["firmware"][0], bus)
+        state = self.state
+        state.events[S.EVENT_FIRMWARE] = S.NEVER
+        if state.registers[W.CPU_CTRL] & W.CPU_HOLD:
+            state.core["firmware"][0] = 0
+            return
+        delay = self._firmware.step(state.core["firmware"][0], bus)
         if delay is not None:
-            self.state.events[S.EVENT_FIRMWARE] = int(self.state.time[S.NOW]) + max(delay, bus.cost, 1)
+            state.events[S.EVENT_FIRMWARE] = bus.now + max(delay, bus.cost, 1)
+        if self.config.cpu.served:
+            asleep = W.CPU_ASLEEP * (delay is None or delay > bus.cost)
+            state.registers[W.CPU_STATUS] = int(state.registers[W.CPU_STATUS]) & ~W.CPU_ASLEEP | asleep
 
     def firmware_bus(self) -> FirmwareBus:
         """A port of the firmware's side: accesses act at NOW, and who makes them answers for their cost."""

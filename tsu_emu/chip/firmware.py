@@ -17,17 +17,26 @@ from tsu_emu.digital.regfile import read_word, write_word
 
 
 class Bus(Protocol):
-    """What the boot firmware sees: one address space, 32-bit words. Each access costs chip time."""
+    """What behavioural firmware sees: one address space of 32-bit words, and RAM. Accesses act at `now` and add to `cost`."""
 
+    cost: int
+
+    @property
+    def now(self) -> int: ...
+    @property
+    def ram(self) -> NDArray[np.uint32]: ...
     def read(self, address: int) -> int: ...
     def write(self, address: int, value: int) -> None: ...
+    def read_block(self, address: int, words: int) -> NDArray[np.uint32]: ...
+    def write_block(self, address: int, words: NDArray[np.uint32]) -> None: ...
 
 
 class Firmware(Protocol):
-    """Behavioural boot firmware: all its memory is `state`, (16,) int64, zero at power-on."""
+    """Behavioural firmware: all its memory is `state`, (16,) int64, zero at power-on and after a reset of the core, and the bus's
+    RAM, which a reset leaves as it is."""
 
     def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
-        """Do what is due; cycles until the next step, or None if there is nothing left to do."""
+        """Do what is due; cycles until the next step, or None if nothing is left to do before something happens."""
         ...
 
 
@@ -40,6 +49,16 @@ class FirmwareBus:
     ) -> None:  # fmt: skip
         self._plant, self._state, self._windows, self._correlator, self._sense = plant, state, windows, correlator, sense
         self.cost = 0
+
+    @property
+    def now(self) -> int:
+        """Cycle at which accesses act."""
+        return int(self._state.time[S.NOW])
+
+    @property
+    def ram(self) -> NDArray[np.uint32]:
+        """The core's memory; no words if the configuration asks for none."""
+        return self._state.core_ram
 
     def _word(self, address: int) -> int:
         word = int(access_table().decode[address >> 2]) if address < REGISTER_SPACE else -1
@@ -65,3 +84,15 @@ class FirmwareBus:
             return
         word, full = self._word(address), np.uint32(0xFFFFFFFF)
         self._correlator(write_word(self._state.core[0], self._plant.rules[0], timing, word, np.uint32(value), full, True))
+
+    def read_block(self, address: int, words: int) -> NDArray[np.uint32]:
+        """Words of a window, one load each."""
+        timing = self._plant.timing[0]
+        self.cost += words * int(timing["issue"] + timing["access"] + timing["return_"])
+        return np.frombuffer(self._windows.read(address, words), np.uint32)
+
+    def write_block(self, address: int, words: NDArray[np.uint32]) -> None:
+        """Words of a window anew, one store each."""
+        timing = self._plant.timing[0]
+        self.cost += len(words) * int(timing["issue"] + timing["access"])
+        self._windows.write(address, words.tobytes(), np.full(len(words), self.now))

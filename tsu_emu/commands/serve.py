@@ -153,14 +153,14 @@ def _serve(config: ChipConfig, asked: Asked) -> None:
     from tsu_emu.server.endpoints import prepare
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up_once
-    from tsu_firmware import BootFirmware
+    from tsu_firmware import firmware_of
 
     keep_freed_memory()
     allow_descriptors()
     for at in (asked.endpoint, *asked.doors.values()):
         prepare(at)
     warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
-    firmware = None if config.cpu.image else BootFirmware()
+    firmware = None if config.cpu.image else firmware_of(config.cpu.firmware)
     chip = Chip(config, firmware, threads=min(asked.threads, os.cpu_count() or 1))
     server = Server(chip, boot=boot_word())
     server.sessions.next_number = session_number
