@@ -2,6 +2,8 @@
 
 tools/run regmap            write the folded table, the C header and docs/registers.md
 tools/run regmap --check    compare them with what is committed; exit 1 on a difference
+tools/run regmap --with FILE --out DIR
+                            the same, with registers of one's own in SystemRDL, into a directory; docs/own-registers.md
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from peakrdl_cheader.exporter import CHeaderExporter
-from systemrdl import RDLCompiler
+from systemrdl import RDLCompileError, RDLCompiler
+from systemrdl.component import Addrmap
 from systemrdl.node import AddrmapNode, FieldNode, MemNode, RegNode
 from systemrdl.rdltypes import OnWriteType
+
+from tsu_contract.extension import MapError, map_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "driver/tsu_contract/map/tsu.rdl"
@@ -29,6 +34,18 @@ def elaborate() -> AddrmapNode:
     compiler = RDLCompiler()
     compiler.compile_file(str(SOURCE))
     return compiler.elaborate(top_def_name="tsu").top
+
+
+def elaborate_own(path: Path) -> AddrmapNode:
+    """The last address map of a user's file, which may use the types and properties of ours. MapError: it has none."""
+    compiler = RDLCompiler()
+    compiler.compile_file(str(SOURCE))
+    ours = set(compiler.root.comp_defs)
+    compiler.compile_file(str(path))
+    names = [name for name, d in compiler.root.comp_defs.items() if name not in ours and isinstance(d, Addrmap)]
+    if not names:
+        raise MapError(f"{path}: it defines no addrmap")
+    return compiler.elaborate(top_def_name=names[-1]).top
 
 
 def access_of(field: FieldNode) -> str:
@@ -129,7 +146,8 @@ def page(table: dict[str, Any]) -> str:
         lines += ["", f"### {reg['address']:#06x} {reg['name']}{array}", "", f"{reg['title']}. {reg['desc']}".strip()]
         notes = []
         if reg["firmware_write"]:
-            notes.append("Written by the boot firmware only.")
+            cleared = any(f["access"] == "w1c" for f in reg["fields"])
+            notes.append("Plain bits to the firmware." if cleared else "Written by the boot firmware only.")
         if reg["per_plane"]:
             notes.append("Bit k of word w is plane 32 w + k; bits of planes the chip lacks are reserved.")
         if reg["free_running"]:
@@ -159,7 +177,7 @@ def page(table: dict[str, Any]) -> str:
 
 def c_header(top: AddrmapNode) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "tsu.h"
+        path = Path(folder) / f"{top.inst_name}.h"
         CHeaderExporter().export(top, str(path), reuse_typedefs=False)
         return path.read_text()
 
@@ -174,19 +192,52 @@ def outputs() -> dict[Path, str]:
     }
 
 
+def outputs_with(path: Path, folder: Path) -> dict[Path, str]:
+    """A contract with a user's registers: what `make CONTRACT=DIR` of the firmware, `map.file` and `tsu.open(map=)` take.
+
+    MapError names what the contract does not allow.
+    """
+    base, own = elaborate(), elaborate_own(path)
+    table, more = fold(base), fold(own)
+    if more["windows"]:
+        raise MapError(f"{more['windows'][0]['name']}: a map of one's own has registers, not memories")
+    table["registers"] += more["registers"]
+    for register in map_of(table).own:
+        print(f"{register.address:#06x} {register.name}" + (f"[{register.count}]" if register.count > 1 else ""))
+    return {
+        folder / "map/tsu.json": json.dumps(table, indent=1) + "\n",
+        folder / "include/tsu.h": c_header(base),
+        folder / f"include/{own.inst_name}.h": c_header(own),
+        folder / "registers.md": page(table),
+    }
+
+
+def write(files: dict[Path, str]) -> None:
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print("wrote", path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 if a committed file is out of date")
-    check = parser.parse_args().check
-    stale = []
-    for path, text in outputs().items():
-        if check:
-            if not path.exists() or path.read_text() != text:
-                stale.append(str(path.relative_to(ROOT)))
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            print("wrote", path.relative_to(ROOT))
+    parser.add_argument("--with", dest="own", type=Path, metavar="FILE", help="registers of one's own, SystemRDL")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the files with them go")
+    given = parser.parse_args()
+    if given.own or given.out:
+        if not (given.own and given.out) or given.check:
+            parser.error("--with FILE and --out DIR go together, without --check")
+        try:
+            write(outputs_with(given.own, given.out))
+        except (MapError, RDLCompileError, OSError) as error:
+            print(f"tools/run regmap: {error}", file=sys.stderr)
+            return 2
+        return 0
+    if not given.check:
+        write(outputs())
+        return 0
+    stale = [str(path.relative_to(ROOT)) for path, text in outputs().items() if not path.exists() or path.read_text() != text]
     if stale:
         print("out of date, run `tools/run regmap`:", ", ".join(stale), file=sys.stderr)
     return 1 if stale else 0

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_contract.capabilities import ROLES, Capabilities
+from tsu_contract.extension import EXTENSION_WORDS
 from tsu_contract.registers import access_table
 from tsu_emu.cpu.state import HART
 
-_TABLE = access_table()
+WORDS = len(access_table().reset) + EXTENSION_WORDS
+"""Register words of a chip: the contract's, and room for those of a map of one's own."""
 
 NEVER = (1 << 63) - 1
 """Time of an event that is not due."""
@@ -68,7 +70,13 @@ SOFT = 23
 """Flags. SOFT_ON: a plane has a soft field in this sweep; SOFT_WRITTEN: the next sweep takes what was written."""
 STAMPED_AT = 24
 """Cycle of the last CAL.CTRL.STAMP, or 0."""
-TIME_SLOTS = 25
+RAISED_AT = 25
+"""Cycle of the last interrupt event."""
+RAISED = 26
+"""Bits of the events of that cycle."""
+POSTED = 27
+"""Posted writes since power-on."""
+TIME_SLOTS = 28
 
 SOFT_OFF, SOFT_ON, SOFT_WRITTEN = range(3)
 
@@ -141,6 +149,9 @@ IRQ_ROWS = 256
 """Rows kept for it. A posted write may run ahead of the link by 128 cycles (`Timing.write_buffer`), and what happens there must
 push nothing out."""
 
+POSTED_MAX = 64
+"""Posted writes whose cycles are kept."""
+
 FIRMWARE_SLOTS = 16
 BITE_AT = 0
 """Slot of a firmware core's watchdog: the cycle at which it bites, or 0 if it is off."""
@@ -158,8 +169,9 @@ CORE = np.dtype(
         ("lab", "f8", (LAB_SLOTS,)),
         ("faulty", "i8"),
         ("faults", "i8", (FAULTS, 4)),
-        ("registers", "u4", (len(_TABLE.reset),)),
-        *([("even", "u4")] if len(_TABLE.reset) % 2 else []),
+        ("posted", "i8", (POSTED_MAX,)),
+        ("registers", "u4", (WORDS,)),
+        *([("even", "u4")] if WORDS % 2 else []),
     ],
     align=True,
 )
@@ -167,7 +179,8 @@ CORE = np.dtype(
 
 time, cycles and counts; events, cycle of each source's next event, or NEVER; sequencer; firmware, owned by the boot firmware;
 irq_log, rows (number, cycle, pending), row = number % IRQ_ROWS; counts of operations, now and as of EPOCH; heat, lab, faults, see
-above; faulty, 1 if the bus has faults to look for; registers, by word number of the access table. `even` fills the record up:
+above; faulty, 1 if the bus has faults to look for; posted, cycles at which the last posted writes act, the n-th since power-on at
+n % POSTED_MAX; registers, by word number of the access table. `even` fills the record up:
 copies leave bytes between fields as they happen to be.
 """
 

@@ -25,6 +25,8 @@ from tsu_emu.chip.parameters import is_general
 from tsu_emu.config import ChipConfig, Edges, parse
 from tsu_emu.digital.regfile import peek_word
 
+WITHOUT_CODE = ("cpu", "policy", "map")
+"""Tables of a configuration on which no compiled code depends."""
 Progress = Callable[[int, int], None]
 """Called with functions compiled so far, and how many there are."""
 
@@ -88,7 +90,7 @@ def _lives(config: ChipConfig | None) -> list[ChipConfig]:
 def _mark(config: ChipConfig) -> Path:
     """The file that says that a small chip was led through its life by this version on such a processor."""
     processor = cpu_target.target_context.codegen().magic_tuple()
-    life = config.model_dump_json(exclude={"name", "description", "seeds", "provenance", "cpu"})
+    life = config.model_dump_json(exclude={"name", "description", "seeds", "provenance", *WITHOUT_CODE})
     of = hashlib.sha256(f"{jit.cache_directory().name} {processor} {life}".encode()).hexdigest()[:16]
     return Path(numba.config.CACHE_DIR) / "warm" / of  # type: ignore[attr-defined]
 
@@ -107,7 +109,7 @@ def _tiny(config: ChipConfig) -> ChipConfig:
     """The same chip with three cells, each coupled to the others if the chip has couplers."""
     loose = isinstance(config.fabric.topology, Edges) and not config.fabric.topology.pairs
     topology = {"kind": "edges", "cells": 3, "pairs": [] if loose else [(0, 1), (1, 2), (0, 2)]}
-    data = config.model_dump(by_alias=True, exclude={"fabric", "provenance", "cpu"})
+    data = config.model_dump(by_alias=True, exclude={"fabric", "provenance", *WITHOUT_CODE})
     return parse({**data, "fabric": {"planes": 2, "topology": topology}})
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -19,14 +20,28 @@ from numpy.typing import NDArray
 REGISTER_SPACE = 0x10000
 """Bytes of the address space that registers occupy; windows lie above."""
 
+EXTENSION_BASE = 0x8000
+"""Byte address from which on a map of one's own may have registers."""
+
 WINDOW_STRIDE = 0x04000000
 """Bytes between the bases of two windows."""
 
 _TEXT = resources.files("tsu_contract").joinpath("map/tsu.json").read_text(encoding="utf-8")
 _TABLE: dict[str, Any] = json.loads(_TEXT)
 
-MAP_HASH: str = hashlib.sha256(json.dumps(_TABLE, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-"""SHA-256 of the folded table in canonical JSON (keys sorted, no white space), in hexadecimal."""
+
+def base_table() -> dict[str, Any]:
+    """The folded table as it is kept, to be read."""
+    return _TABLE
+
+
+def hash_of(table: dict[str, Any]) -> str:
+    """SHA-256 of a folded table in canonical JSON (keys sorted, no white space), in hexadecimal."""
+    return hashlib.sha256(json.dumps(table, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+MAP_HASH: str = hash_of(_TABLE)
+"""Of this contract's table."""
 
 MAP_HASH_WORD = int(MAP_HASH[:8], 16)
 """What SYS.MAP_HASH reads."""
@@ -112,7 +127,8 @@ def _field(row: dict[str, Any]) -> Field:
     return Field(**{k: row[k] for k in keys}, minimum=row["min"], maximum=row["max"], values=values)
 
 
-def _register(row: dict[str, Any]) -> Register:
+def register_of(row: dict[str, Any]) -> Register:
+    """A register from a row of a folded table."""
     return Register(**{**row, "fields": {f["name"]: _field(f) for f in row["fields"]}})
 
 
@@ -122,18 +138,18 @@ def _window(row: dict[str, Any]) -> Window:
     return Window(**{**row, "shape": tuple(row["shape"]), "dtype": dtype, "minimum": low, "maximum": high})
 
 
-REGISTERS: dict[str, Register] = {row["name"]: _register(row) for row in _TABLE["registers"]}
+REGISTERS: dict[str, Register] = {row["name"]: register_of(row) for row in _TABLE["registers"]}
 WINDOWS: dict[str, Window] = {row["name"]: _window(row) for row in _TABLE["windows"]}
 WINDOW_AT: dict[int, Window] = {w.index: w for w in WINDOWS.values()}
 
 
-def register(name: str) -> Register:
+def register(name: str, within: Mapping[str, Register] = REGISTERS) -> Register:
     """The register of that name; KeyError with the near names otherwise."""
-    if name not in REGISTERS:
+    if name not in within:
         block = name.split(".")[0]
-        near = [n for n in REGISTERS if n.startswith(block + ".")] or sorted({n.split(".")[0] for n in REGISTERS})
+        near = [n for n in within if n.startswith(block + ".")] or sorted({n.split(".")[0] for n in within})
         raise KeyError(f"no register {name!r}; there are {', '.join(near)}")
-    return REGISTERS[name]
+    return within[name]
 
 
 def value_of(name: str, label: str) -> int:
@@ -195,10 +211,15 @@ class _Columns:
 @cache
 def access_table() -> AccessTable:
     """The table of the map, made once."""
+    return access_of(REGISTERS)
+
+
+def access_of(registers: Mapping[str, Register]) -> AccessTable:
+    """The access rules of registers by name, whose words are numbered in their order."""
     columns, ranges, fields = _Columns(), [], []
     decode = np.full(REGISTER_SPACE // 4, -1, np.int16)
-    names = tuple(REGISTERS)
-    for number, reg in enumerate(REGISTERS.values()):
+    names = tuple(registers)
+    for number, reg in enumerate(registers.values()):
         for index in range(reg.count):
             for half in range(reg.words):
                 word = len(columns.rows.get("address", []))
@@ -214,7 +235,7 @@ def access_table() -> AccessTable:
                     write=writable >> shift & 0xFFFFFFFF,
                     w1c=reg.mask("w1c"),
                     pulse=reg.mask("pulse"),
-                    firmware=reg.mask("r") if reg.firmware_write else 0,
+                    firmware=reg.mask("r", "w1c") if reg.firmware_write else 0,
                     latch=0 if reg.words == 1 else 1 + half,
                     free_running=reg.free_running,
                     per_plane=reg.per_plane,

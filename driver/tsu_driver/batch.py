@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from struct import Struct
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsu_contract.extension import RegisterMap
 from tsu_contract.operations import RECORD, TIME_MAX, Op
 from tsu_contract.program import Opcode
 from tsu_contract.wire import Frame, Interrupt, Reply
@@ -32,9 +34,13 @@ from tsu_driver.windows import Layouts, payload, span
 _READ, _WRITE, _RMW, _WAIT = int(Op.READ), int(Op.WRITE), int(Op.RMW), int(Op.WAIT)
 _PACK = Struct("<QQQ").pack
 """A record from (op | address << 32, value | mask << 32, arg)."""
-_READ_RECORD: dict[str, bytes] = {}
-_WRITE_FIRST: dict[str, int] = {}
-"""Of registers by name, as far as they were used: the record that reads one, the first number of one that writes it."""
+
+
+@cache
+def _used(registers: RegisterMap) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Of a map's registers that were used, by name: the record that reads one, the first number of one that writes it."""
+    return {}, {}
+
 
 Before = Callable[[set[str], frozenset[Opcode] | None], None]
 """Told, before a batch goes out, what registers and windows it writes, and the opcodes of the program that it starts."""
@@ -75,6 +81,8 @@ class Batch:
         self._session = session
         self._layouts = layouts
         self._before = before
+        self._map = session.map
+        self._reads, self._writes = _used(self._map)
         self._opcodes: frozenset[Opcode] | None = None
         self._records: list[bytes] = []
         self._payloads: list[memoryview] = []
@@ -90,41 +98,45 @@ class Batch:
 
     def read(self, name: str, index: int = 0) -> Ticket[int]:
         """Read a register, or element `index` of a register array. A 64-bit counter takes two operations."""
-        record = _READ_RECORD.get(name)
+        record = self._reads.get(name)
         if record is None or index:
-            reg = find_register(name)
+            reg = find_register(name, self._map)
             first = _READ | address_of(reg, index) << 32
             record = _PACK(first, 0, 0)
             if reg.words > 1:
                 self._records += (record, _PACK(first + (4 << 32), 0, 0))
                 return WideTicket(self, len(self._records) - 2)
             if not index:
-                _READ_RECORD[name] = record
+                self._reads[name] = record
         slot = len(self._records)
         self._records.append(record)
         return WordTicket(self, slot)
 
     def read_field(self, path: str, index: int = 0) -> Ticket[int]:
         """Read one field: `read_field("SEQ.STATUS.STATE")`."""
-        reg, fld = find_field(path)
+        reg, fld = find_field(path, self._map)
         return FieldTicket(self, self.read(reg.name, index), fld)
+
+    def read_path(self, path: str, index: int = 0) -> Ticket[int]:
+        """Read a register or, if the path names one, a field."""
+        return self.read(path, index) if path in self._map.registers else self.read_field(path, index)
 
     def write(self, name: str, value: int | None = None, index: int = 0, **fields: FieldValue) -> None:
         """Write a register: a whole word, or by field names, fields not named becoming 0.
 
         HostError if a field does not exist (the legal ones are listed), or a value is out of its range.
         """
-        first = _WRITE_FIRST.get(name)
+        first = self._writes.get(name)
         if first is None or index:
-            first = _WRITE | address_of(find_register(name), index) << 32
+            first = _WRITE | address_of(find_register(name, self._map), index) << 32
             if not index:
-                _WRITE_FIRST[name] = first
+                self._writes[name] = first
         if fields:
             if value is not None:
                 raise HostError(f"{name}: give a word or fields, not both")
-            value, _ = field_bits(find_register(name), fields)
+            value, _ = field_bits(find_register(name, self._map), fields)
         elif value is None:
-            raise HostError(f"{name}: nothing to write; fields are {', '.join(find_register(name).fields)}")
+            raise HostError(f"{name}: nothing to write; fields are {', '.join(find_register(name, self._map).fields)}")
         if type(value) is not int or not 0 <= value <= WORD_MAX:
             value = word(value, name)
         self._records.append(_PACK(first, value, 0))
@@ -132,7 +144,7 @@ class Batch:
 
     def update(self, name: str, index: int = 0, **fields: FieldValue) -> Ticket[int]:
         """Change the named fields and leave the others as they are (RMW). The ticket is the word before."""
-        reg = find_register(name)
+        reg = find_register(name, self._map)
         value, mask = field_bits(reg, fields)
         if not mask:
             raise HostError(f"{name}: nothing to update; fields are {', '.join(reg.fields)}")
@@ -167,13 +179,13 @@ class Batch:
 
     def wait(self, name: str, *, value: int, max_cycles: int, mask: int = WORD_MAX, index: int = 0) -> Ticket[int]:
         """Wait until `register & mask == value`; `execute` raises ChipFault if that takes more than max_cycles."""
-        first = _WAIT | address_of(find_register(name), index) << 32
+        first = _WAIT | address_of(find_register(name, self._map), index) << 32
         bits = word(value, f"value of {name}") | word(mask, f"mask of {name}") << 32
         return self._add(first, bits, _cycles(max_cycles, "max_cycles"))
 
     def wait_field(self, path: str, value: FieldValue, *, max_cycles: int, index: int = 0) -> Ticket[int]:
         """As `wait`, for a field and a number or label: `wait_field("SEQ.STATUS.STATE", "HALTED", max_cycles=1000)`."""
-        reg, fld = find_field(path)
+        reg, fld = find_field(path, self._map)
         bits = field_value(reg, fld, value) << fld.low
         return self.wait(reg.name, value=bits, max_cycles=max_cycles, mask=fld.mask, index=index)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tsu_contract.capabilities import Capabilities
 from tsu_contract.errors import Code
-from tsu_contract.registers import MAP_HASH_WORD, REGISTERS, label_of
+from tsu_contract.registers import REGISTERS, label_of
 from tsu_driver.batch import Batch
 from tsu_driver.errors import ChipFault, LinkError
 from tsu_driver.kinds import NAMES
@@ -45,8 +45,9 @@ def read_capabilities(session: Session) -> Capabilities:
     batch.execute()
     if magic.value != MAGIC:
         raise LinkError(f"SYS.ID.MAGIC reads {magic.value:#x}; a TSU has {MAGIC:#x}")
-    if map_hash.value != MAP_HASH_WORD:
-        raise LinkError(f"the chip's register map is {map_hash.value:#010x}, this driver's is {MAP_HASH_WORD:#010x}")
+    ours = session.map.hash_word
+    if map_hash.value != ours:
+        raise LinkError(f"the chip's register map is {map_hash.value:#010x}, this driver's is {ours:#010x}")
     capabilities = Capabilities(*(t.value for t in tickets))
     if capabilities.cell_kind not in NAMES:
         raise LinkError(f"CAP.CELL_KIND reads {capabilities.cell_kind}; there are {', '.join(map(str, NAMES))}")

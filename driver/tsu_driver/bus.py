@@ -7,12 +7,10 @@ from typing import Any
 
 from tsu_contract.capabilities import Capabilities
 from tsu_contract.program import Opcode
-from tsu_contract.registers import REGISTERS
 from tsu_driver.batch import Batch
 from tsu_driver.calibration import Correction
 from tsu_driver.names import FieldValue, find_field, word
 from tsu_driver.session import Session
-from tsu_driver.tickets import Ticket
 from tsu_driver.windows import Layouts
 
 RESET, START = "SYS.CTRL", "SEQ.CTRL"
@@ -54,17 +52,17 @@ class Bus:
     def read_register(self, path: str, index: int = 0) -> int:
         """A register's value, or a field's if the path names one."""
         batch = self.batch()
-        ticket = read_path(batch, path, index)
+        ticket = batch.read_path(path, index)
         batch.execute()
         return ticket.value
 
     def write_register(self, path: str, value: FieldValue | None = None, index: int = 0, **fields: FieldValue) -> None:
         """Write a register by word or by field names; a field's path changes that field alone."""
         batch = self.batch()
-        if path in REGISTERS or value is None:
+        if path in self.session.map.registers or value is None:
             batch.write(path, None if value is None else word(value, path), index, **fields)
         else:
-            reg, fld = find_field(path)
+            reg, fld = find_field(path, self.session.map)
             batch.update(reg.name, index, **{fld.name: value})
         batch.execute()
 
@@ -95,10 +93,5 @@ class Bus:
             for name in self.changing:
                 self.shadow.pop(name, None)
         if RESET in written:
-            for name in [n for n in self.shadow if n in REGISTERS]:
+            for name in [n for n in self.shadow if n in self.session.map.registers]:
                 del self.shadow[name]
-
-
-def read_path(batch: Batch, path: str, index: int) -> Ticket[int]:
-    """Read a register or, if the path names one, a field."""
-    return batch.read(path, index) if path in REGISTERS else batch.read_field(path, index)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from tsu_contract.capabilities import Capabilities
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_driver import kinds
 from tsu_driver.batch import Batch
 from tsu_driver.boot import await_ready, read_capabilities
@@ -31,10 +32,15 @@ class Connection:
     instruments_url: str | None = None
     oracle_url: str | None = None
 
-    def __init__(self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None) -> None:
-        """Say HELLO over `link`, wait for the boot firmware, read the capabilities; `close` calls `closed` last."""
+    def __init__(
+        self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None, registers: RegisterMap = BASE
+    ) -> None:
+        """Say HELLO over `link`, wait for the boot firmware, read the capabilities; `close` calls `closed` last.
+
+        registers : the chip's, if it has some of its own
+        """
         self._closed = closed
-        self._session = Session(link, timeout_s)
+        self._session = Session(link, timeout_s, registers=registers)
         try:
             await_ready(self._session)
             self.capabilities: Capabilities = read_capabilities(self._session)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.program import Instruction, Opcode
 from tsu_driver import correlator, couplings, sampling
 from tsu_driver.converters import Capture, Converters
@@ -34,9 +35,11 @@ class Chip(Trimmed):
     to the chip is remembered here and not read again.
     """
 
-    def __init__(self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None, registers: RegisterMap = BASE
+    ) -> None:
         """As `Connection`."""
-        super().__init__(link, timeout_s=timeout_s, closed=closed)
+        super().__init__(link, timeout_s=timeout_s, closed=closed, registers=registers)
         self._converters = Converters(self._bus, self._runner)
 
     # The problem

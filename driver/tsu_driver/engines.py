@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.program import Instruction
 from tsu_driver import accumulators, cooling, learning, soft, streaming, tempering, versions
 from tsu_driver.accumulators import Weights
@@ -29,9 +30,11 @@ from tsu_driver.tempering import SwapStatistics
 class Engines(Connection):
     """The engines of a chip beside its array; verbs of `Chip`."""
 
-    def __init__(self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, link: Link, *, timeout_s: float = 30.0, closed: Callable[[], None] | None = None, registers: RegisterMap = BASE
+    ) -> None:
         """As `Connection`."""
-        super().__init__(link, timeout_s=timeout_s, closed=closed)
+        super().__init__(link, timeout_s=timeout_s, closed=closed, registers=registers)
         self._runner = Runner(self._bus)
         self._clamps = Clamps(self._bus)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from operator import index as as_integer
 
-from tsu_contract.registers import REGISTERS, WINDOWS, Field, Register, Window, register
+from tsu_contract.extension import BASE, RegisterMap
+from tsu_contract.registers import WINDOWS, Field, Register, Window
 from tsu_driver.errors import HostError
 
 WORD_MAX = 0xFFFFFFFF
@@ -16,21 +17,21 @@ FieldValue = int | str | bool
 
 
 @cache
-def find_register(name: str) -> Register:
+def find_register(name: str, within: RegisterMap = BASE) -> Register:
     """The register `name`; HostError lists the near names."""
     try:
-        return register(name)
+        return within.register(name)
     except KeyError as error:
         raise HostError(str(error.args[0])) from None
 
 
 @cache
-def find_field(path: str) -> tuple[Register, Field]:
+def find_field(path: str, within: RegisterMap = BASE) -> tuple[Register, Field]:
     """Register and field of a path such as `SEQ.STATUS.STATE`; HostError lists the legal ones."""
     name, _, label = path.rpartition(".")
-    if path in REGISTERS:
-        raise HostError(f"{path} is a register; name one of its fields: {', '.join(REGISTERS[path].fields)}")
-    reg = find_register(name)
+    if path in within.registers:
+        raise HostError(f"{path} is a register; name one of its fields: {', '.join(within.registers[path].fields)}")
+    reg = find_register(name, within)
     if label not in reg.fields:
         raise HostError(f"{name} has no field {label!r}; there are {', '.join(reg.fields)}")
     return reg, reg.fields[label]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
+from tsu_contract.extension import BASE, MapError, RegisterMap, load_map
 from tsu_driver.calibration import Calibration
 from tsu_driver.curve import SCHEME
 from tsu_driver.daemon import Daemon
@@ -20,7 +21,10 @@ QUERY = {"die_seed": "--die-seed", "run_seed": "--run-seed", "threads": "--threa
 """Keys of an `emu:` URL's query, and the daemon's arguments for them; bench is 0 or 1, and its argument has no value."""
 
 
-def open(url: str, *, timeout_s: float = 30.0, calibration: Calibration | str | os.PathLike[str] | None = None) -> Chip:
+def open(
+    url: str, *, timeout_s: float = 30.0, calibration: Calibration | str | os.PathLike[str] | None = None,
+    map: str | os.PathLike[str] | None = None,
+) -> Chip:  # fmt: skip
     """Open a chip and wait until it has booted.
 
     url : `ipc://path` or `tcp://host:port` of a daemon or a board, `tcp+curve://host:port?key=FILE&server=FILE` of a gateway
@@ -30,12 +34,13 @@ def open(url: str, *, timeout_s: float = 30.0, calibration: Calibration | str | 
         a key with a dot sets a value of the configuration anew: `emu:digits-ideal?coupling.dac.bits=6`
     timeout_s : how long a reply may take, in seconds (starting an emulator has its own limit of 300 s)
     calibration : applied at once: a Calibration, the name of a file of one, or "nvm" for that in the chip's own memory
-    HostError: the URL is not legal, or the calibration damaged or another chip's. LinkError: nobody answers, or not
-    the right one. ChipFault: the chip's boot failed.
+    map : file of a folded register map with registers of one's own, if the chip has it; an emulator that is started gets it
+    HostError: the URL is not legal, the map is none, or the calibration damaged or another chip's. LinkError: nobody answers, or
+    not the right one. ChipFault: the chip's boot failed.
     """
     if not timeout_s > 0:
         raise HostError(f"timeout_s = {timeout_s}; a positive number of seconds expected")
-    chip = _open(url, timeout_s)
+    chip = _open(url, timeout_s, map)
     try:
         if calibration is not None:
             apply_at_open(chip, calibration)
@@ -45,14 +50,15 @@ def open(url: str, *, timeout_s: float = 30.0, calibration: Calibration | str | 
     return chip
 
 
-def _open(url: str, timeout_s: float) -> Chip:
+def _open(url: str, timeout_s: float, map: str | os.PathLike[str] | None) -> Chip:
+    registers = _map_of(map)
     if url.startswith("emu:"):
-        daemon = Daemon(emulator_command(url))
-        chip = _connect(daemon.endpoint, timeout_s, daemon.close)
+        daemon = Daemon(emulator_command(url) + ([] if map is None else ["--set", f"map.file={os.fspath(map)}"]))
+        chip = _connect(daemon.endpoint, timeout_s, daemon.close, registers)
         chip.instruments_url, chip.oracle_url = daemon.doors.get("instruments"), daemon.doors.get("oracle")
         return chip
     if url.startswith(("ipc://", "tcp://", SCHEME)):
-        return _connect(url, timeout_s, None)
+        return _connect(url, timeout_s, None, registers)
     raise HostError(f"cannot open {url!r}; a URL is ipc://path, tcp://host:port, tcp+curve://... or emu:NAME-or-PATH")
 
 
@@ -79,9 +85,16 @@ def emulator_command(url: str) -> list[str]:
     return command
 
 
-def _connect(endpoint: str, timeout_s: float, closed: Callable[[], None] | None) -> Chip:
+def _map_of(path: str | os.PathLike[str] | None) -> RegisterMap:
     try:
-        return Chip(ZmqLink(endpoint), timeout_s=timeout_s, closed=closed)
+        return BASE if path is None else load_map(path)
+    except (MapError, OSError) as error:
+        raise HostError(f"map: {error}") from None
+
+
+def _connect(endpoint: str, timeout_s: float, closed: Callable[[], None] | None, registers: RegisterMap) -> Chip:
+    try:
+        return Chip(ZmqLink(endpoint), timeout_s=timeout_s, closed=closed, registers=registers)
     except BaseException:
         if closed is not None:
             closed()

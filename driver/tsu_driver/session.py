@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tsu_contract.errors import Code, Layer
-from tsu_contract.registers import MAP_HASH
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.wire import FRAMES_MAX, Frame, Interrupt, Kind, Reply, Request
 from tsu_driver._version import __version__
 from tsu_driver.errors import LinkError, TsuError, error_of
@@ -92,13 +92,14 @@ class Session:
     """One session: says HELLO when made, numbers requests from 1, says BYE when closed.
 
     timeout_s : how long a reply may take, in seconds; may be changed
+    map : the registers that the chip is to have
     time : chip time in cycles as the last reply gave it
     name, boot, epoch : what HELLO says of the chip: its name, this start of the daemon, how often it was powered
     observes : its requests look at the chip and do nothing else
     """
 
-    def __init__(self, link: Link, timeout_s: float, observes: bool = False) -> None:
-        self.timeout_s, self.observes = timeout_s, observes
+    def __init__(self, link: Link, timeout_s: float, observes: bool = False, registers: RegisterMap = BASE) -> None:
+        self.timeout_s, self.observes, self.map = timeout_s, observes, registers
         self.time = 0
         self.stats = Stats()
         self.interrupts = InterruptLog()
@@ -166,13 +167,13 @@ class Session:
             self._link.close()
 
     def _hello(self) -> None:
-        hello = {"client": f"tsu-driver {__version__}", "map_hash": MAP_HASH} | ({"role": "observer"} if self.observes else {})
+        hello = {"client": f"tsu-driver {__version__}", "map_hash": self.map.hash} | ({"role": "observer"} if self.observes else {})
         reply = self._link.call(Request(Kind.HELLO, 0, 0, body=hello), self.timeout_s)
         if reply.failure is not None:
             raise error_of(reply.failure)
         body = reply.body
-        if body.get("map_hash") != MAP_HASH:
-            what = f"the daemon's is {body.get('map_hash')}, this driver's is {MAP_HASH}"
+        if body.get("map_hash") != self.map.hash:
+            what = f"the daemon's is {body.get('map_hash')}, this driver's is {self.map.hash}"
             raise LinkError(f"register maps differ: {what}; install versions that belong together")
         try:
             self.id = int(body["session"])

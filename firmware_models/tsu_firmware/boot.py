@@ -35,10 +35,10 @@ def _state_of_sequencer(bus: Bus) -> int:
     return register("SEQ.STATUS").fields["STATE"].get(bus.read(_address("SEQ.STATUS")))
 
 
-def check_identity(bus: Bus) -> bool:
+def check_identity(bus: Bus, map_hash_word: int = MAP_HASH_WORD) -> bool:
     """The map that this firmware was built for is the map of the chip."""
     magic = register("SYS.ID").fields["MAGIC"]
-    return magic.get(bus.read(_address("SYS.ID"))) == magic.reset and bus.read(_address("SYS.MAP_HASH")) == MAP_HASH_WORD
+    return magic.get(bus.read(_address("SYS.ID"))) == magic.reset and bus.read(_address("SYS.MAP_HASH")) == map_hash_word
 
 
 def check_bus(bus: Bus) -> bool:
@@ -122,7 +122,12 @@ PAUSE_CYCLES = 100
 
 
 class BootFirmware:
-    """Runs SELF_TEST step by step, then says READY and sleeps for good."""
+    """Runs SELF_TEST step by step, then says READY and sleeps for good.
+
+    map_hash_word : of the register map that it was made for; may be set
+    """
+
+    map_hash_word = MAP_HASH_WORD
 
     def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
         """One step. Returns cycles until the next, longer than a HALT takes, or None when done.
@@ -132,7 +137,7 @@ class BootFirmware:
         number = int(state[STEP])
         if number == 0:
             self._report(bus, "SELFTEST", 0)
-        if not SELF_TEST[number](bus):
+        if not (check_identity(bus, self.map_hash_word) if number == 0 else SELF_TEST[number](bus)):
             self._report(bus, "FAILED", number + 1)
             return None
         state[STEP] = number + 1

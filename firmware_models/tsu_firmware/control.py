@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_contract.program import Instruction, Opcode, assemble
-from tsu_contract.registers import WINDOWS, register, value_of
+from tsu_contract.registers import MAP_HASH_WORD, WINDOWS, register, value_of
 from tsu_firmware import boot
 from tsu_firmware.drift import TEMPERATURE_COMMAND, WATCH_COMMAND
 from tsu_firmware.machine import COMMAND_WORDS, RAM_WORDS, VARIABLES, Again, Bus, Call, End, Goto, Machine, Routine, advance, call
@@ -64,6 +64,11 @@ def _begin(m: Machine) -> None:
     _report(m, "SELFTEST")
 
 
+def _check_identity(m: Machine) -> End | None:
+    m["test"] += 1
+    return None if boot.check_identity(m.bus, m["map_hash_word"]) else End(SELF_TEST_FAILED)
+
+
 def _check_program_memory(bus: boot.Bus) -> bool:
     held = boot.check_program_memory(bus)
     for k, word in enumerate(TEST_PROGRAM.tolist()):
@@ -94,7 +99,7 @@ def _check_end(m: Machine) -> Again | End | None:
 TEST = Routine(
     (
         _begin,
-        _step(boot.check_identity),
+        _check_identity,
         _step(boot.check_bus),
         _step(_check_program_memory),
         _start,
@@ -212,7 +217,12 @@ ROUTINES = (
 
 
 class ControlFirmware:
-    """Boots, and then serves commands."""
+    """Boots, and then serves commands.
+
+    map_hash_word : of the register map that it was made for; may be set
+    """
+
+    map_hash_word = MAP_HASH_WORD
 
     def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
         """One step. Returns cycles until the next, at the latest, or None if only an event brings it.
@@ -226,6 +236,7 @@ class ControlFirmware:
         m = Machine(bus)
         if not state[STARTED]:
             m.variables[:] = np.zeros(1, VARIABLES)
+            m["map_hash_word"] = self.map_hash_word
             call(m, ROUTINES, START_UP)
             state[STARTED] = 1
         if m["depth"] == 0:

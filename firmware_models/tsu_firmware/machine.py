@@ -25,7 +25,7 @@ PLANE_WORDS = 8
 
 VARIABLES = np.dtype(
     [
-        ("depth", "i4"), ("stack", "i4", (DEPTH, 3)),
+        ("map_hash_word", "u4"), ("depth", "i4"), ("stack", "i4", (DEPTH, 3)),
         ("header", "u4"), ("taken", "u4"), ("arguments", "u4", (COMMAND_WORDS,)),
         ("status", "u4"), ("count", "u4"), ("sent", "u4"), ("words", "u4", (COMMAND_WORDS,)),
         ("test", "u4"), ("enabled", "u4"), ("came", "u4"), ("looks", "u4"), ("failure", "u4"), ("patience", "u4"),

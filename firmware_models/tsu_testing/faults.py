@@ -97,7 +97,7 @@ def strike_csr(t: Target, rng: np.random.Generator) -> str:
 
 def strike_chip_register(t: Target, rng: np.random.Generator) -> str:
     """A flip-flop of a register turns over, any that leaves its field in its range."""
-    table, oracle = access_table(), InProcessOracle(t.chip)
+    table, oracle = t.chip.map.access, InProcessOracle(t.chip)
     addresses = 4 * np.flatnonzero(table.decode >= 0)
     for _ in range(TRIES):
         address, bit = int(rng.choice(addresses)), 1 << int(rng.integers(32))

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.operations import RECORD, Op
-from tsu_contract.registers import WINDOWS, register
+from tsu_contract.registers import WINDOWS
 from tsu_emu.chip import Chip, Result
 
 Row = tuple[int, int, int, int]
@@ -16,9 +17,9 @@ READY, FAILED = 2, 3
 TO_CORE, FROM_CORE, BITTEN = 1, 2, 4
 
 
-def address_of(name: str, index: int = 0) -> int:
+def address_of(name: str, index: int = 0, registers: RegisterMap = BASE) -> int:
     """Byte address of a register, or of word `index` of a window. KeyError: there is no such thing."""
-    return WINDOWS[name].address + 4 * index if name in WINDOWS else register(name).at(index)
+    return WINDOWS[name].address + 4 * index if name in WINDOWS else registers.register(name).at(index)
 
 
 class Host:
@@ -44,15 +45,15 @@ class Host:
 
     def read(self, name: str, index: int = 0) -> int:
         """A word."""
-        return self.operate([(Op.READ, address_of(name, index), 0, 0)])[0]
+        return self.operate([(Op.READ, address_of(name, index, self.chip.map), 0, 0)])[0]
 
     def write(self, name: str, value: int, index: int = 0) -> None:
         """A word."""
-        self.operate([(Op.WRITE, address_of(name, index), value & 0xFFFFFFFF, 0)])
+        self.operate([(Op.WRITE, address_of(name, index, self.chip.map), value & 0xFFFFFFFF, 0)])
 
     def words(self, name: str, count: int) -> tuple[int, ...]:
         """The first words of a window or a row of registers."""
-        return self.operate([(Op.READ, address_of(name, k), 0, 0) for k in range(count)])
+        return self.operate([(Op.READ, address_of(name, k, self.chip.map), 0, 0) for k in range(count)])
 
     def until(self, cycle: int) -> None:
         """Chip time goes on to a cycle."""
@@ -60,7 +61,7 @@ class Host:
 
     def poll(self, name: str, mask: int, wanted: int, patience: int, every: int = 200) -> bool:
         """Looks at a register every so many cycles until it has a value in the bits of a mask; False after `patience` cycles."""
-        now, address = self.now, address_of(name)
+        now, address = self.now, address_of(name, 0, self.chip.map)
         end = now + patience
         while now < end:
             _, word = self.operate([(Op.DELAY_UNTIL, 0, 0, now + every), (Op.READ, address, 0, 0)])

@@ -90,9 +90,8 @@ class InProcessChip(Chip):
 
     def __init__(self, config: ChipConfig, *, threads: int = 1) -> None:
         see_compiled(config)
-        self.emulated = emulated = EmulatedChip(
-            config, None if config.cpu.image else firmware_of(config.cpu.firmware), threads=threads
-        )
+        firmware = None if config.cpu.image else firmware_of(config.cpu.firmware, config.map.registers().hash_word)
+        self.emulated = emulated = EmulatedChip(config, firmware, threads=threads)
         self.config, self.oracle, self.instruments = config, InProcessOracle(emulated), InProcessInstruments(emulated)
         super().__init__(InProcessLink(Server(emulated)))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tsu_emu.chip import Chip
 from tsu_emu.chip.core import FirmwareCore
-from tsu_emu.chip.core_loop import SLICE, work
+from tsu_emu.chip.core_loop import NOBODY, SLICE, work
 from tsu_emu.cpu.hart import BUS, UNTIL
 from tsu_emu.cpu.state import BUS_NONE
 from tsu_emu.digital import words as W
@@ -21,7 +21,7 @@ from tsu_emu.jit import kernel
 
 U, Z = np.uint32, np.int64
 CTRL, HOLD, NONE = W.CPU_CTRL, W.CPU_HOLD, BUS_NONE
-IN_BUS, IN_UNTIL, SLICED, INTERRUPT = BUS, UNTIL, SLICE, 1 << 31
+IN_BUS, IN_UNTIL, SLICED, UNWATCHED, INTERRUPT = BUS, UNTIL, SLICE, NOBODY, 1 << 31
 
 ROW = np.dtype([("cycle", "i8"), ("pc", "u4"), ("address", "u4"), ("kind", "u4"), ("value", "u4")])
 """An instruction: the cycle at which it began, its address; of an access to the bus kind, address, and the word stored (of a
@@ -31,7 +31,7 @@ IN_ENTERED = ENTERED
 
 
 @kernel
-def traced(core, rules, timings, harts, models, rom, ram, until, once, executed, jumped, rows, number):  # type: ignore[no-untyped-def]
+def traced(core, rules, timings, harts, models, rom, ram, until, watch, executed, jumped, rows, number):  # type: ignore[no-untyped-def]
     """As `core_loop.work`, noting what is executed; it returns more often.
 
     executed, jumped : (2, halfwords) uint32, for ROM and RAM: instructions begun, and those that did not go on with the next;
@@ -44,7 +44,7 @@ def traced(core, rules, timings, harts, models, rom, ram, until, once, executed,
         length = h.bus_length
         if not waiting:
             h.bus_length = U(0)
-        reason, effects = work(core, rules, timings, harts, models, rom, ram, min(h.cycle, until), once)
+        reason, effects = work(core, rules, timings, harts, models, rom, ram, min(h.cycle, until), watch)
         on_bus = h.bus_length != U(0)
         if not on_bus:
             h.bus_length = length
@@ -70,7 +70,7 @@ def traced(core, rules, timings, harts, models, rom, ram, until, once, executed,
                     stores = low >> U(5) if low & U(3) == U(3) else low >> U(15)
                     row.kind = U(1) + (stores & U(1))
             number[0] += 1
-        if stuck or reason != IN_UNTIL or effects or once or core[0].registers[CTRL] & U(HOLD) or h.cycle > end:
+        if stuck or reason != IN_UNTIL or effects or watch[0] != UNWATCHED or core[0].registers[CTRL] & U(HOLD) or h.cycle > end:
             return reason, effects
 
 

@@ -22,7 +22,8 @@ def chip_at(**changes: Any) -> Iterator[tuple[Chip, str]]:
     """ideal-16 with these values (`cell_offset_sigma_kt` is cell.offset_sigma_kt), and its daemon's endpoint."""
     values = {key if "." in key else key.replace("_", ".", 1): str(value) for key, value in changes.items()}
     config = load("ideal-16", values)
-    chip = Chip(config, None if config.cpu.image else firmware_of(config.cpu.firmware), threads=1)
+    firmware = None if config.cpu.image else firmware_of(config.cpu.firmware, config.map.registers().hash_word)
+    chip = Chip(config, firmware, threads=1)
     with serving(chip) as endpoint:
         yield chip, endpoint
 

@@ -171,7 +171,7 @@ def bare(config: ChipConfig) -> ChipConfig:
 
 def effects(config: ChipConfig) -> set[str]:
     """Leaves that are off by default: those of value 0 or nothing, and NEUTRAL; timing and geometry are no effects."""
-    off = {p: v for p, v in values(bare(config)).items() if not p.startswith(("fabric.", "timing.", "learning."))}
+    off = {p: v for p, v in values(bare(config)).items() if not p.startswith(("fabric.", "timing.", "learning.", "policy."))}
     return {p for p, v in off.items() if v in (0.0, (), (0.0, 0.0)) or p in NEUTRAL}
 
 

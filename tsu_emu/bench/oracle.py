@@ -6,7 +6,7 @@ import numpy as np
 
 from tsu_contract.bench import FAULTS, POSITIONS, Arguments
 from tsu_contract.errors import Code, fail
-from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, access_table, register
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, register
 from tsu_emu import state as S
 from tsu_emu.bench.door import Answer, Door, Verb
 from tsu_emu.bench.truth import Truth
@@ -66,7 +66,7 @@ class Oracle(Door):
     def _check_mapped(self, address: int) -> None:
         """Whether there is a register or a populated word of a window."""
         if address < REGISTER_SPACE:
-            mapped = access_table().decode[address >> 2] >= 0
+            mapped = self._chip.map.access.decode[address >> 2] >= 0
         else:
             mapped = (address % WINDOW_STRIDE) // 4 < self._chip.plant.windows["words"][0, address // WINDOW_STRIDE]
         if address % 4 or not mapped:
@@ -100,8 +100,8 @@ class Oracle(Door):
         """Bits of a register's flip-flops turn over now; unlike a write it has no effect of its own."""
         address = given.integer("address", 0, REGISTER_SPACE - 1)
         self._check_mapped(address)
-        word, bits = int(access_table().decode[address >> 2]), given.integer("bits", 1, 0xFFFFFFFF)
-        name, stored = access_table().names[access_table().register[word]], self._flip_flops(word)
+        word, bits = int(self._chip.map.access.decode[address >> 2]), given.integer("bits", 1, 0xFFFFFFFF)
+        name, stored = self._chip.map.access.names[self._chip.map.access.register[word]], self._flip_flops(word)
         if bits & ~stored:
             raise fail(Code.RESERVED_BITS, f"bits = {bits:#x}; {name} has flip-flops for {stored:#x}", None, address, "bits")
         value = int(self._chip.state.registers[word]) ^ bits
@@ -116,7 +116,7 @@ class Oracle(Door):
     def _flip_flops(self, word: int) -> int:
         """Bits that a register word stores: what can be written, or what the hardware notes there."""
         rule = self._chip.plant.rules["words"][0, word]
-        name = access_table().names[access_table().register[word]]
+        name = self._chip.map.access.names[self._chip.map.access.register[word]]
         return int(rule["read"] if name in STATUS else (rule["write"] | rule["w1c"]) & rule["read"])
 
     # Truth

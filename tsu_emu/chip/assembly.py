@@ -25,7 +25,7 @@ from tsu_emu.chip.parameters import Parameters, is_general, is_slow
 from tsu_emu.chip.plant import Lines, Plant, Slow
 from tsu_emu.chip.surroundings import Surroundings
 from tsu_emu.config import AsynchronousPbit, ChipConfig, Dac, Gaussian, Langevin, Mixture, Pbit, Pdit
-from tsu_emu.digital.regfile import make_rules, power_on_registers
+from tsu_emu.digital.regfile import CLEAR_CORRELATIONS, RESET_TRIMS, RESET_WINDOWS, make_rules, power_on_registers
 from tsu_emu.digital.timing import make_timing
 from tsu_emu.digital.validate import make_window_rules
 from tsu_emu.noise.streams import Stream
@@ -56,6 +56,21 @@ def _energy(config: ChipConfig) -> NDArray[np.int64]:
     e = config.energy
     standby = round(e.standby_w * 1e18 / config.clock.hz)
     return np.array([e.update_aj, e.read_aj, e.write_aj, e.conversion_aj, e.learn_aj, standby], np.int64)
+
+
+RESETS = {
+    "core": -1,
+    "digital": 0,
+    "keep-trims": RESET_WINDOWS | CLEAR_CORRELATIONS,
+    "chip": RESET_WINDOWS | RESET_TRIMS | CLEAR_CORRELATIONS,
+}
+"""What follows from a reset, as regfile.ON_RESET and ON_BITE have it."""
+
+
+def _policy(config: ChipConfig) -> tuple[int, ...]:
+    """In the order of regfile.ON_RESET .."""
+    p = config.policy
+    return RESETS[p.reset], RESETS[p.watchdog], p.pending == "set-wins", p.write_queue, p.write_queue_full == "fail"
 
 
 def is_deferred(config: ChipConfig) -> bool:
@@ -145,7 +160,7 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
     rows = lay_out(topology, not is_deferred(config))
     by_aes = isinstance(config.cell, Pbit) and getattr(config.cell.noise, "generator", "") == "aes"
     return Plant(
-        rules=make_rules(cap, _energy(config)),
+        rules=make_rules(cap, _energy(config), config.map.registers(), _policy(config)),
         windows=make_window_rules(cap),
         timing=make_timing(config.timing, cap),
         topology=topology,
@@ -180,13 +195,13 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
     )
 
 
-def make_core(config: ChipConfig, plant: Plant, state: S.ChipState, cap: Capabilities) -> FirmwareCore | None:
+def make_core(config: ChipConfig, plant: Plant, state: S.ChipState) -> FirmwareCore | None:
     """The firmware core of a chip that has one; others do not load what it is made of."""
     if not config.cpu.image:
         return None
     from tsu_emu.chip.core import FirmwareCore
 
-    return FirmwareCore(config.cpu, plant, state, cap)
+    return FirmwareCore(config.cpu, plant, state)
 
 
 def assemble(config: ChipConfig, firmware: bool, threads: int) -> Parts:
@@ -198,7 +213,7 @@ def assemble(config: ChipConfig, firmware: bool, threads: int) -> Parts:
     check_windows(cap)
     state = S.blank(cap, sizes_of(config, cap.cells))
     plant = make_plant(config, cap, topology, state, threads)
-    state.registers[:] = power_on_registers(plant.rules, cap, firmware)
+    state.registers[:] = power_on_registers(plant.rules, cap, firmware, config.map.registers())
     power_on_spins(state.spins, topology.order, cap.planes, _key(config.seeds.run, Stream.POWER_ON))
     surroundings = Surroundings(config, state)
     array = make_array(config, topology, plant, state)

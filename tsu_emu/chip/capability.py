@@ -106,10 +106,12 @@ def capabilities_of(config: ChipConfig, topology: Topology) -> Capabilities:
 
 
 def serial_of(config: ChipConfig) -> int:
-    """64 bits that name the die: the first of SHA-256 over the configuration without description, provenance, firmware core and
-    run seed, and without `die` where nothing of it was measured, as JSON with sorted keys and no white space."""
+    """64 bits that name the die: the first of SHA-256 over the configuration without description, provenance, firmware core,
+    policies, register map and run seed, and without `die` where nothing of it was measured, as JSON with sorted keys and no white
+    space."""
     data = config.model_dump(mode="json", by_alias=True, exclude={"description": True, "provenance": True, "seeds": {"run"}})
-    del data["cpu"]
+    for table in ("cpu", "policy", "map"):
+        del data[table]
     if not config.die.stated:
         del data["die"]
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))

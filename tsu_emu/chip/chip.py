@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from tsu_contract.errors import Code, Failure
 from tsu_contract.operations import Op
-from tsu_contract.registers import access_table
 from tsu_contract.wire import Frame, Interrupt
 from tsu_emu import state as S
 from tsu_emu.analog.dead import dead_cells_of, masks_of
@@ -24,6 +23,7 @@ from tsu_emu.chip.plant import Plant
 from tsu_emu.chip.windows import WindowPort
 from tsu_emu.config import ChipConfig
 from tsu_emu.digital import words as W
+from tsu_emu.digital.regfile import RESET_TRIMS, RESET_WINDOWS
 from tsu_emu.digital.validate import check
 
 
@@ -44,12 +44,13 @@ class Chip:
 
     config : what the chip is; firmware : its behavioural boot firmware, or None for a chip that powers up READY, or has a core
     that executes an image (ConfigError if that cannot be loaded); threads : of the array's kernels, without effect on any result
-    core : the firmware core, if there is one; probe : called whenever it is about to go on at NOW; True lets it execute one
-    instruction, or enter an interrupt, False as many as it may; the cycles at which they begin are the same
+    map : its registers; core : the firmware core, if there is one
+    probe : called whenever the core is about to go on at NOW; True lets it execute one instruction, or enter an interrupt, False
+        as many as it may; the cycles at which they begin are the same
     """
 
     def __init__(self, config: ChipConfig, firmware: Firmware | None = None, threads: int = 1) -> None:
-        self.config, self._firmware = config, firmware
+        self.config, self._firmware, self.map = config, firmware, config.map.registers()
         if firmware is not None and config.cpu.image:
             raise ValueError("a chip whose core executes an image has no behavioural firmware beside it")
         parts = assemble(config, firmware is not None or bool(config.cpu.image), threads)
@@ -63,7 +64,7 @@ class Chip:
         if firmware is not None:
             parts.state.events[S.EVENT_FIRMWARE] = 0
             parts.state.registers[W.CPU_STATUS] = W.CPU_PRESENT * config.cpu.served
-        self.core = make_core(config, plant, parts.state, parts.capabilities)
+        self.core = make_core(config, plant, parts.state)
         self.probe: Callable[[], bool] | None = None
 
     @property
@@ -101,13 +102,13 @@ class Chip:
             k, reason, until, effects = link.begin(*self._bus_side, records, values, cycles)
         while True:
             if reason == link.UNCHECKED:
-                check(records, payloads, self._plant.rules, self._plant.windows, self.capabilities, begin)
+                check(records, payloads, self._plant.rules, self._plant.windows, self.capabilities, begin, self.map)
             elif reason == link.AT_WINDOW:
                 run = slice(k - effects, k + 1)
                 self._move(records[run], values[run], cycles[run], waiting, result)
                 k += 1
             elif reason == link.AT_EFFECT:
-                self._motion.correlator(effects)
+                self._follow(effects)
                 k += 1
             elif reason == link.EVENTS_DUE:
                 self._motion.advance(until)
@@ -117,8 +118,8 @@ class Chip:
                 if not self._wait(records[k], until, values, k):
                     return self._failed(Code.WAIT_TIMEOUT, records[k], k, result)
                 k += 1
-            elif reason == link.AT_BUS_ERROR:
-                return self._failed(Code.BUS_ERROR, records[k], k, result)
+            elif reason in (link.AT_BUS_ERROR, link.AT_FULL):
+                return self._failed(Code.BUS_ERROR, records[k], k, result, reason == link.AT_FULL)
             else:
                 result.executed, result.t_end = len(records), self.link_time
                 return result
@@ -127,7 +128,7 @@ class Chip:
     def _wait(self, record: Any, first_look: int, values: NDArray[np.uint32], k: int) -> bool:
         """WAIT: False if its condition did not come to hold in time."""
         self._motion.advance(first_look)
-        word, mask, wanted = int(access_table().decode[int(record["addr"]) >> 2]), int(record["mask"]), int(record["value"])
+        word, mask, wanted = int(self.map.access.decode[int(record["addr"]) >> 2]), int(record["mask"]), int(record["value"])
         met = self._motion.advance(first_look + int(record["arg"]), word, mask, wanted)
         values[k] = link.finish_wait(self.state.core, self._plant.rules, self._plant.timing, word)
         return met
@@ -152,11 +153,21 @@ class Chip:
             case _:
                 self._windows.write(address, next(waiting))
 
-    def _failed(self, code: Code, record: Any, k: int, result: Result) -> Result:
-        """The list ended at operation k, which failed on the chip."""
+    def _follow(self, effects: int) -> None:
+        """What a write of a register asked for beyond the digital side."""
+        self._motion.correlator(effects)
+        if effects & RESET_WINDOWS:
+            self._windows.reset(bool(effects & RESET_TRIMS))
+
+    def _failed(self, code: Code, record: Any, k: int, result: Result, full: bool = False) -> Result:
+        """The list ended at operation k, which failed on the chip; full : as its write queue was."""
+        table = self.map.access
         address, name, message = int(record["addr"]), None, f"the access of {int(record['addr']):#010x} failed on the bus"
+        if full:
+            depth = self.config.policy.write_queue
+            message = f"the write of {address:#010x} failed: the queue of {depth} posted writes was full"
         if code is Code.WAIT_TIMEOUT:
-            name = access_table().names[access_table().register[access_table().decode[address >> 2]]]
+            name = table.names[table.register[table.decode[address >> 2]]]
             seen, mask, wanted = int(result.values[k]), int(record["mask"]), int(record["value"])
             message = f"WAIT on {name}: {seen & mask:#x} after {int(record['arg'])} cycles, {wanted & mask:#x} wanted"
         result.failure = Failure(code, message, k, address, name)
@@ -165,13 +176,13 @@ class Chip:
         self._motion.advance(result.t_end)
         return result
 
-    def _step_firmware(self, until: int, once: bool) -> None:
+    def _step_firmware(self, until: int, watch: NDArray[np.int64]) -> None:
         """The firmware's event: behavioural firmware acts now, and wakes no earlier than its accesses took."""
         bus = self.firmware_bus()
         if self.core is not None:
             if self.probe is not None and self.core.due and self.probe():
                 until = int(self.state.time[S.NOW])
-            self.core.step(until, once, bus, self._motion.correlator)
+            self.core.step(until, watch, bus, self._follow)
             self.between_calls()
             return
         assert self._firmware is not None
@@ -189,7 +200,7 @@ class Chip:
 
     def firmware_bus(self) -> FirmwareBus:
         """A port of the firmware's side: accesses act at NOW, and who makes them answers for their cost."""
-        return FirmwareBus(self._plant, self.state, self._windows, self._motion.correlator, self._sense)
+        return FirmwareBus(self._plant, self.state, self._windows, self._follow, self._sense)
 
     @property
     def link_time(self) -> int:

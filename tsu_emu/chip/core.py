@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_contract.capabilities import Capabilities
-from tsu_contract.errors import ProtocolError
-from tsu_contract.operations import RECORD, Op
-from tsu_contract.registers import REGISTER_SPACE, access_table
+from tsu_contract.registers import REGISTER_SPACE
 from tsu_emu import state as S
-from tsu_emu.chip.core_loop import compare_at, lines_at, takes, work
+from tsu_emu.chip.core_loop import NOBODY, compare_at, lines_at, seen, takes, work
 from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.plant import Plant
 from tsu_emu.config import ConfigError, Core
@@ -21,11 +18,15 @@ from tsu_emu.cpu import elf, hart
 from tsu_emu.cpu.machine import MSCRATCH, TIMER, peek_csr, poke_csr
 from tsu_emu.cpu.state import BUS_LOAD, MemoryMap, make_model, new_hart, reset
 from tsu_emu.digital import words as W
-from tsu_emu.digital.regfile import peek_word
-from tsu_emu.digital.validate import check
+from tsu_emu.digital.regfile import ON_BITE, peek_word, reset_registers
+from tsu_emu.digital.validate import takes_word
 
 MEMORY = MemoryMap(mmio_base=0x4000_0000, mmio_bytes=0x8000_0000)
 """The chip's register at 0 and its windows lie at 0x4000_0000 and on, as the core sees them."""
+
+
+ACCESSES_A_STEP = 1000
+"""Accesses outside the compiled loop in one go, some 10 ms."""
 
 
 class FirmwareCore:
@@ -35,8 +36,8 @@ class FirmwareCore:
     model, rom : of the hart; entry : where it starts; work : what executes it, `core_loop.work` or something that calls it
     """
 
-    def __init__(self, config: Core, plant: Plant, state: S.ChipState, capabilities: Capabilities) -> None:
-        self._plant, self._state, self._capabilities = plant, state, capabilities
+    def __init__(self, config: Core, plant: Plant, state: S.ChipState) -> None:
+        self._plant, self._state = plant, state
         self.model, self.work = make_model(MEMORY), work
         self.rom: NDArray[np.uint32] = np.zeros(config.rom_words, np.uint32)
         try:
@@ -48,11 +49,10 @@ class FirmwareCore:
         state.registers[W.CPU_PC] = self.entry
         state.events[S.EVENT_FIRMWARE] = 0
 
-    def step(self, until: int, once: bool, bus: FirmwareBus, correlator: Callable[[int], None]) -> None:
+    def step(self, until: int, watch: NDArray[np.int64], bus: FirmwareBus, follow: Callable[[int], None]) -> None:
         """The core's event is due at NOW: it works as far as nothing else happens, at most to `until`.
 
-        once : no further than its next access; bus : for accesses that are not just to registers; correlator : is told of writes
-        of CORR.CTRL
+        watch : of `core_loop.work`; bus : for accesses that are not just to registers; follow : is told what follows from writes
         """
         s, h = self._state, self._state.hart[0]
         now = int(s.time[S.NOW])
@@ -61,15 +61,21 @@ class FirmwareCore:
             s.events[S.EVENT_FIRMWARE] = h["cycle"]
             return
         if self.held or self._bitten:
-            self.reset()
+            self._bite(follow)
             return
         h["cycle"] = max(int(h["cycle"]), now)
         p = self._plant
-        reason, effects = self.work(s.core, p.rules, p.timing, s.hart, self.model, self.rom, s.core_ram, until, once)
-        if reason == hart.BUS:
+        given = s.core, p.rules, p.timing, s.hart, self.model, self.rom, s.core_ram, until, watch
+        reason, effects = self.work(*given)
+        for _ in range(ACCESSES_A_STEP):
+            if reason != hart.BUS:
+                break
             self._access(bus)
-        elif effects:
-            correlator(effects)
+            if watch[0] != NOBODY and seen(s.core, p.rules, watch):
+                break
+            reason, effects = self.work(*given)
+        if effects:
+            follow(effects)
         now, due = int(s.time[S.NOW]), int(h["cycle"])
         waits = reason == hart.ASLEEP and due <= now
         if waits:
@@ -99,6 +105,15 @@ class FirmwareCore:
         """Whether the core, if it is awake, is about to begin an instruction at NOW, or to enter an interrupt."""
         return not self.held and not self._bitten and int(self._state.hart["cycle"][0]) <= int(self._state.time[S.NOW])
 
+    def _bite(self, follow: Callable[[int], None]) -> None:
+        """The core is reset, as it is held or its watchdog bites; the second may reset more."""
+        s, p = self._state, self._plant
+        more = int(p.rules["policy"][0, ON_BITE]) if self._bitten else -1
+        self.reset()
+        if more >= 0:
+            reset_registers(s.core, p.rules)
+            follow(more)
+
     def reset(self) -> None:
         """The core is reset at its cycle, NOW at the earliest; the watchdog is off. RAM stays."""
         s, bitten = self._state, self._bitten
@@ -125,7 +140,7 @@ class FirmwareCore:
         """The access that the hart describes, at NOW: to a window or the sensor, or a fault where there is nothing such."""
         s, h = self._state, self._state.hart[0]
         address, value = int(h["bus_address"]) - MEMORY.mmio_base, int(h["bus_value"])
-        load = int(h["bus_kind"]) == BUS_LOAD
+        load, bus.cost = int(h["bus_kind"]) == BUS_LOAD, 0
         if h["bus_size"] != 4 or not self.has(address, load, value):
             hart.bus_fault(s.hart, self.model, int(self._plant.timing[0]["issue"]) + 1)
         elif load:
@@ -139,22 +154,19 @@ class FirmwareCore:
         """Whether there is such a register and it takes the value, or whether the host might make the same access to a window: a
         word of the chip's address space, a load, or a store of `value`."""
         if address < REGISTER_SPACE:
-            word = int(access_table().decode[address >> 2])
+            word = int(self._plant.rules["decode"][0, address >> 2])
             return word >= 0 and (load or bool(takes(self._plant.rules, word, value)))
-        record = np.zeros(1, RECORD)
-        record["op"], record["addr"], record["value"] = Op.READ if load else Op.WRITE, address, value
-        try:
-            check(record, (), self._plant.rules, self._plant.windows, self._capabilities, 0)
-        except ProtocolError:
-            return False
-        return True
+        return bool(takes_word(self._plant.windows, address, not load, value))
 
 
 def warm_up_core(plant: Plant, state: S.ChipState) -> None:
     """Compiles what a chip's core runs, on a hart of its own whose first instruction traps; `state` is any chip's, and stays."""
     harts, model, memory = new_hart(MEMORY.ram_base), make_model(MEMORY), np.zeros(1, np.uint32)
-    work(state.core, plant.rules, plant.timing, harts, model, memory, memory.copy(), 0, False)
+    watch = np.array([NOBODY, 0, 0])
+    work(state.core, plant.rules, plant.timing, harts, model, memory, memory.copy(), 0, watch)
+    seen(state.core, plant.rules, watch)
     takes(plant.rules, 0, 0)
+    takes_word(plant.windows, REGISTER_SPACE, False, 0)
     lines_at(state.core[0], 0, compare_at(state.core))
     peek_word(state.core[0], plant.rules[0], 0)
     poke_csr(harts, MSCRATCH, 0)

@@ -10,7 +10,7 @@ from tsu_emu.cpu.hart import BUS, UNTIL, finish_load, finish_store, run
 from tsu_emu.cpu.machine import EXTERNAL, SOFTWARE, TIMER
 from tsu_emu.cpu.state import BUS_LOAD
 from tsu_emu.digital import words as W
-from tsu_emu.digital.regfile import read_word, write_word
+from tsu_emu.digital.regfile import peek_word, read_word, write_word
 from tsu_emu.jit import inner, kernel, unfolded
 
 U, Z = np.uint32, np.int64
@@ -21,6 +21,8 @@ PENDING, ENABLE, STATUS, FULL, LOW, HIGH = (
     W.IRQ_PENDING, W.CPU_IRQ_ENABLE, W.MAILBOX_STATUS, W.FULL_TO_CORE, W.COMPARE_LOW, W.COMPARE_HIGH,
 )  # fmt: skip
 SENSOR, WATCHDOG, CTRL, HOLD, SPACE = W.SENSOR, W.WATCHDOG, W.CPU_CTRL, W.CPU_HOLD, REGISTER_SPACE
+NOBODY, ALL = -1, -2
+"""Instead of the word that somebody watches: nobody watches; every access is watched."""
 SLICE = 10_000_000
 """Cycles that the core works in one go, some 100 ms."""
 
@@ -64,11 +66,24 @@ def _end(c, until, compare, now):  # type: ignore[no-untyped-def]
     return min(end, compare) if compare > now else end
 
 
+@unfolded
+def _seen(c, rules, watch):  # type: ignore[no-untyped-def]
+    """Whether what is watched has come."""
+    word = watch[0]
+    return word == ALL or (word >= 0 and (Z(peek_word(c, rules, word)) ^ watch[2]) & watch[1] == 0)
+
+
 @kernel
-def work(core, all_rules, timings, harts, models, rom, ram, until, once):  # type: ignore[no-untyped-def]
+def seen(core, all_rules, watch):  # type: ignore[no-untyped-def]
+    """Whether `watch` of `work` has come."""
+    return _seen(core[0], all_rules[0], watch)
+
+
+@kernel
+def work(core, all_rules, timings, harts, models, rom, ram, until, watch):  # type: ignore[no-untyped-def]
     """The core executes from its cycle, which is NOW, as far as nothing else happens, at most to `until` or for SLICE cycles.
 
-    once : return after the first access, so that somebody can look at registers between two of them
+    watch : (3,) int64 (word, mask, wanted): return after the access that makes a register word so, NOBODY or ALL in its place
     Returns (reason, effects): UNTIL, with what the correlator is to do; ASLEEP; BUS: NOW is the cycle of an access that this loop
     leaves to its caller.
     """
@@ -95,5 +110,5 @@ def work(core, all_rules, timings, harts, models, rom, ram, until, once):  # typ
             finish_store(harts, max(timing.issue + timing.access, 1))
             if word == WATCHDOG:
                 c.firmware[BITE_AT] = h.cycle + Z(value) if value > U(0) else 0
-        if once or effects or c.registers[CTRL] & U(HOLD):
+        if effects or c.registers[CTRL] & U(HOLD) or _seen(c, rules, watch):
             return UNTIL, effects

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, access_table
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE
 from tsu_emu import state as S
 from tsu_emu.chip.plant import Plant
 from tsu_emu.chip.windows import WindowPort
@@ -44,10 +44,10 @@ class FirmwareBus:
     """The boot core's port: accesses act at NOW, their cost is summed."""
 
     def __init__(
-        self, plant: Plant, state: S.ChipState, windows: WindowPort, correlator: Callable[[int], None],
+        self, plant: Plant, state: S.ChipState, windows: WindowPort, follow: Callable[[int], None],
         sense: Callable[[int], None],
     ) -> None:  # fmt: skip
-        self._plant, self._state, self._windows, self._correlator, self._sense = plant, state, windows, correlator, sense
+        self._plant, self._state, self._windows, self._follow, self._sense = plant, state, windows, follow, sense
         self.cost = 0
 
     @property
@@ -61,7 +61,7 @@ class FirmwareBus:
         return self._state.core_ram
 
     def _word(self, address: int) -> int:
-        word = int(access_table().decode[address >> 2]) if address < REGISTER_SPACE else -1
+        word = int(self._plant.rules["decode"][0, address >> 2]) if address < REGISTER_SPACE else -1
         if address % 4 or word < 0:
             raise AssertionError(f"firmware: nothing at {address:#010x}")
         return word
@@ -83,7 +83,7 @@ class FirmwareBus:
             self._windows.write(address, value.to_bytes(4, "little"))
             return
         word, full = self._word(address), np.uint32(0xFFFFFFFF)
-        self._correlator(write_word(self._state.core[0], self._plant.rules[0], timing, word, np.uint32(value), full, True))
+        self._follow(write_word(self._state.core[0], self._plant.rules[0], timing, word, np.uint32(value), full, True))
 
     def read_block(self, address: int, words: int) -> NDArray[np.uint32]:
         """Words of a window, one load each."""

@@ -8,7 +8,7 @@ from tsu_contract.operations import Op
 from tsu_contract.registers import WINDOW_STRIDE
 from tsu_emu import state as S
 from tsu_emu.digital import words as W
-from tsu_emu.digital.regfile import peek_word, read_word, write_word
+from tsu_emu.digital.regfile import QUEUE, QUEUE_FAILS, peek_word, read_word, write_word
 from tsu_emu.digital.validate import OK, first_fault
 from tsu_emu.jit import kernel, unfolded
 
@@ -18,7 +18,9 @@ FAULTS, NO_FAULT, BUS_ERROR, SENSOR, EVENT_SETTLED = S.FAULTS, S.NO_FAULT, S.BUS
 READ, WRITE, RMW, BLKRD, BLKWR, WAIT, DELAY, DELAY_UNTIL, FENCE = (int(op) for op in Op)
 STRIDE = WINDOW_STRIDE
 
-DONE, AT_WINDOW, AT_EFFECT, AT_WAIT, EVENTS_DUE, AT_SENSOR, AT_BUS_ERROR, UNCHECKED = range(8)
+POSTED, POSTED_MAX = S.POSTED, S.POSTED_MAX
+
+DONE, AT_WINDOW, AT_EFFECT, AT_WAIT, EVENTS_DUE, AT_SENSOR, AT_BUS_ERROR, AT_FULL, UNCHECKED = range(9)
 """Why `begin` or `execute` returned."""
 
 
@@ -36,7 +38,16 @@ def _quiet(c, until):  # type: ignore[no-untyped-def]
 def _posted(c, timing):  # type: ignore[no-untyped-def]
     """A posted write took effect at NOW; the link stalls if it is too far ahead."""
     c.time[DRAINED] = c.time[NOW]
+    c.posted[c.time[POSTED] % POSTED_MAX] = c.time[NOW]
+    c.time[POSTED] += 1
     c.time[LINK] = max(c.time[LINK], c.time[DRAINED] - timing.write_buffer)
+
+
+@unfolded
+def _room_at(c, depth):  # type: ignore[no-untyped-def]
+    """Cycle from which a queue of so many posted writes has room for one more; 0: it is no limit."""
+    number = c.time[POSTED]
+    return c.posted[(number - depth) % POSTED_MAX] if 0 < depth <= number else np.int64(0)
 
 
 @unfolded
@@ -47,12 +58,15 @@ def _beats(windows, timing, addr, words):  # type: ignore[no-untyped-def]
 
 
 @unfolded
-def _acts_at(c, t, op, burst, beats):  # type: ignore[no-untyped-def]
-    """(cycle at which an access acts, the link's clock before it if it is a posted write)."""
+def _acts_at(c, t, op, burst, beats, room):  # type: ignore[no-untyped-def]
+    """(cycle at which an access acts, the link's clock before it if it is a posted write).
+
+    room : cycle from which the queue of posted writes has room
+    """
     link = c.time[LINK]
     setup = t.burst_setup if burst else 0
     if op == WRITE or op == BLKWR:
-        link = link + t.issue + setup + beats
+        link = max(link + t.issue + setup + beats, room)
         return max(link, c.time[DRAINED]) + t.access, link
     return max(link + t.issue + setup, c.time[DRAINED]) + (2 * t.access if op == RMW else t.access), link
 
@@ -111,7 +125,7 @@ def execute(core, all_rules, all_windows, timings, records, values, cycles, star
     data are to be moved, with those of `effects` such operations before it, on words one after the other; AT_EFFECT: it acted,
     and the correlator is to do `effects`; go on at index + 1 after either. EVENTS_DUE: `advance` to `until`, then try `index`
     again. AT_WAIT: WAIT `index` has its first look at `until`. AT_SENSOR: TEMP.SENSOR is to be set for `until`, then try `index`
-    again. AT_BUS_ERROR: the access failed at `until`.
+    again. AT_BUS_ERROR: the access failed at `until`; AT_FULL: likewise, as the queue of posted writes was full.
     """
     c, timing, rules, windows = core[0], timings[0], all_rules[0], all_windows[0]
     run = 0  # operations on words one after the other before this one, whose data are still to be moved
@@ -123,11 +137,16 @@ def execute(core, all_rules, all_windows, timings, records, values, cycles, star
             continue
         in_window, burst = addr >= STRIDE, op == BLKRD or op == BLKWR
         beats = _beats(windows, timing, addr, arg if burst else 1) if in_window else 0
-        at, link = _acts_at(c, timing, op, burst, beats)
+        posts = op == WRITE or op == BLKWR
+        room = _room_at(c, rules.policy[QUEUE]) if posts else np.int64(0)
+        entry = c.time[LINK] + timing.issue + (timing.burst_setup if burst else 0) + beats
+        at, link = _acts_at(c, timing, op, burst, beats, room)
         fault = _bus_fault(c, addr)
+        full = fault < 0 and entry < room and rules.policy[QUEUE_FAILS] != 0
+        at = entry if full else at
         if op == WAIT and fault < 0:
             return k, AT_WAIT, at, 0
-        if run > 0 and fault >= 0:
+        if run > 0 and (fault >= 0 or full):
             return k - 1, AT_WINDOW, at, run - 1
         if not _quiet(c, at):
             return (k - 1, AT_WINDOW, at, run - 1) if run > 0 else (k, EVENTS_DUE, at, 0)
@@ -135,6 +154,9 @@ def execute(core, all_rules, all_windows, timings, records, values, cycles, star
             _strike(c, fault)
             c.time[LINK] = at + timing.return_
             return k, AT_BUS_ERROR, at, 0
+        if full:
+            c.time[LINK] = at + timing.return_
+            return k, AT_FULL, at, 0
         effects = 0
         if not in_window:
             word = rules.decode[addr >> 2]
@@ -144,7 +166,7 @@ def execute(core, all_rules, all_windows, timings, records, values, cycles, star
                 values[k] = read_word(c, rules, word)
             if op != READ:
                 effects = write_word(c, rules, timing, word, r.value, r.mask if op == RMW else U(0xFFFFFFFF), False)
-        if op == WRITE or op == BLKWR:
+        if posts:
             c.time[LINK] = link
             _posted(c, timing)
         else:

@@ -12,6 +12,7 @@ from tsu_emu import state as S
 from tsu_emu.chip import machine
 from tsu_emu.chip.arrays import Array
 from tsu_emu.chip.converters import Converters
+from tsu_emu.chip.core_loop import ALL
 from tsu_emu.chip.engines import engage_once
 from tsu_emu.chip.inputs import noise_temperature, take_clamps, take_soft
 from tsu_emu.chip.parameters import Parameters
@@ -25,19 +26,22 @@ BUDGET = 5_000_000
 """Work of one compiled call, about 30 ms; between two calls `Motion.between_calls` may stop the chip."""
 LOOK_SECONDS = 0.03
 """Of many short calls, `between_calls` comes so often."""
+OWN_WORDS = (W.CPU_STATUS, W.CPU_PC)
+"""Register words that the core changes without an access."""
 
 
 class Motion:
     """Moves one chip.
 
-    step_firmware : the firmware's event is due now, and it may act up to the cycle it is given, or once if somebody waits
+    step_firmware : the firmware's event is due now, and it may act up to the cycle it is given, or until a register word is as
+        somebody waits for; see core_loop.work
     between_calls : called every now and then in the midst of a long run
     observer : called after the events of each cycle, if somebody watches
     """
 
     def __init__(
         self, plant: Plant, state: S.ChipState, parameters: Parameters, array: Array, converters: Converters,
-        step_firmware: Callable[[int, bool], None],
+        step_firmware: Callable[[int, NDArray[np.int64]], None],
     ) -> None:  # fmt: skip
         self._plant, self._state, self._running = plant, state, state.running
         self._parameters, self._array, self._converters = parameters, array, converters
@@ -64,13 +68,14 @@ class Motion:
             self._look()
         if self._plant.general:
             self._parameters.keep_up()
+        watch = np.array([ALL if word in OWN_WORDS else word, mask, wanted])
         while True:
             reason, action = machine.advance(self._plant, self._running, until, word, np.uint32(mask), np.uint32(wanted), BUDGET)
             if self._plant.deferred:
                 self._pay()
             if reason == machine.AT_FIRMWARE:
                 met = word >= 0 and not (int(peek_word(self._state.core[0], self._plant.rules[0], word)) ^ wanted) & mask
-                self._step_firmware(int(self._state.time[S.NOW]) if met else until, word >= 0)
+                self._step_firmware(int(self._state.time[S.NOW]) if met else until, watch)
             elif reason == machine.OUT_OF_BUDGET:
                 self._look()
             elif reason == machine.AT_PARAMETERS:

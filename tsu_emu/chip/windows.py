@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_contract.registers import WINDOW_AT, WINDOW_STRIDE
+from tsu_contract.registers import WINDOW_AT, WINDOW_STRIDE, WINDOWS
 from tsu_contract.wire import Frame
 from tsu_emu import state as S
 from tsu_emu.chip import codes
@@ -20,6 +20,8 @@ U = np.uint32
 Q = np.uint64
 DAC_BANKS = {"COUPLING": codes.COUPLINGS, "BIAS": codes.BIASES}
 TRIMS = ("TRIM_OFFSET", "TRIM_SLOPE")
+POWER_ON = {"PLANE_TEMP": 4096, "TEMP_TABLE": 1}
+"""Elements of windows that are not 0 at power-on; LADDER counts."""
 
 
 FEW_PLANES = 8
@@ -180,3 +182,18 @@ class WindowPort:
             self._parameters.trimmed(begin, len(values))
         elif name == "SOFT":
             self._state.time[S.SOFT] |= S.SOFT_WRITTEN
+
+    def reset(self, trims: bool) -> None:
+        """Windows that the host may write are at NOW as at power-on; trims of cells and converters only if `trims`, NVM never."""
+        s = self._state
+        for bank in (s.clamp_mask_next, s.clamp_value_next):
+            bank[:] = 0
+        for name, flat in self._flat.items():
+            if "w" not in WINDOWS[name].access or name == "NVM" or (name in (*TRIMS, "ADC_TRIM") and not trims) or not len(flat):
+                continue
+            flat[:] = np.arange(len(flat)) if name == "LADDER" else POWER_ON.get(name, 0)
+            if name in DAC_BANKS:
+                codes.write(s.core, self._plant, DAC_BANKS[name], 0, len(flat), s.time[S.NOW : S.NOW + 1], 1)
+            elif name in TRIMS:
+                self._parameters.trimmed(0, len(flat))
+        s.time[S.SOFT] |= S.SOFT_WRITTEN * bool(len(s.soft))

@@ -160,7 +160,7 @@ def _serve(config: ChipConfig, asked: Asked) -> None:
     for at in (asked.endpoint, *asked.doors.values()):
         prepare(at)
     warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
-    firmware = None if config.cpu.image else firmware_of(config.cpu.firmware)
+    firmware = None if config.cpu.image else firmware_of(config.cpu.firmware, config.map.registers().hash_word)
     chip = Chip(config, firmware, threads=min(asked.threads, os.cpu_count() or 1))
     server = Server(chip, boot=boot_word())
     server.sessions.next_number = session_number

@@ -34,6 +34,7 @@ from tsu_emu.config.core import Core
 from tsu_emu.config.devices import Bias, Coupling, Dac, Drift, Network, Storage, Temperature, Trim
 from tsu_emu.config.fabric import CELLS_MAX, Bipartite, Dense, Edges, Fabric, Grid, Learning, Sequencer, Timing
 from tsu_emu.config.measured import MeasuredDie
+from tsu_emu.config.policy import Policy, UserMap
 from tsu_emu.config.surroundings import Adc, Energy, Process, Slow, Supply, Thermal, Tone
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Nvm",
     "Pbit",
     "Pdit",
+    "Policy",
     "Process",
     "Seeds",
     "Sequencer",
@@ -80,6 +82,7 @@ __all__ = [
     "Timing",
     "Tone",
     "Trim",
+    "UserMap",
     "leaves",
     "load",
     "parse",
@@ -146,6 +149,8 @@ class ChipConfig(Table):
     sequencer: Sequencer = Sequencer()
     learning: Learning = Learning()
     timing: Timing = Timing()
+    policy: Policy = Policy()
+    map: UserMap = UserMap()
     provenance: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")

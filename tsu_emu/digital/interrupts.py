@@ -10,7 +10,7 @@ from tsu_emu.jit import inner
 
 NOW, IRQ_NUMBER, IRQ_ROWS = S.NOW, S.IRQ_NUMBER, S.IRQ_ROWS
 PENDING, ENABLE, CORE_ENABLE, STATUS, PRESENT = W.IRQ_PENDING, W.IRQ_ENABLE, W.CPU_IRQ_ENABLE, W.CPU_STATUS, W.CPU_PRESENT
-EVENT_FIRMWARE = S.EVENT_FIRMWARE
+EVENT_FIRMWARE, RAISED_AT, RAISED = S.EVENT_FIRMWARE, S.RAISED_AT, S.RAISED
 FAULTS, DROPPED_IRQ, NO_FAULT = S.FAULTS, S.DROPPED_IRQ, S.NO_FAULT
 
 
@@ -40,6 +40,9 @@ def raise_irq(c, bits):  # type: ignore[no-untyped-def]
     """The events `bits` happen now: they become pending, and, if one is enabled, are logged. `c` is a CORE record."""
     bits &= ~_dropped(c, bits)
     c.registers[PENDING] |= bits
+    if c.time[RAISED_AT] != c.time[NOW]:
+        c.time[RAISED_AT], c.time[RAISED] = c.time[NOW], 0
+    c.time[RAISED] |= np.int64(bits)
     if c.registers[CORE_ENABLE] & bits:
         wake_core(c)
     if c.registers[ENABLE] & bits:

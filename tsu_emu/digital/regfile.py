@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_contract.capabilities import Capabilities
-from tsu_contract.registers import MAP_HASH_WORD, access_table
+from tsu_contract.extension import BASE, EXTENSION_WORDS, RegisterMap
+from tsu_contract.registers import access_table
 from tsu_emu import state as S
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
@@ -17,7 +18,7 @@ from tsu_emu.digital.interrupts import raise_irq, wake_core
 from tsu_emu.jit import inner, kernel
 
 U = np.uint32
-NOW, SWEEP, BUSY = S.NOW, S.SWEEP, S.BUSY
+NOW, SWEEP, BUSY, RAISED_AT, RAISED, IRQ_PENDING = S.NOW, S.SWEEP, S.BUSY, S.RAISED_AT, S.RAISED, W.IRQ_PENDING
 PHYS_TIME, ENERGY, ENERGIES, STANDBY = W.PHYS_TIME, W.ENERGY, W.ENERGIES, S.COUNT_SLOTS
 CTRL, CYCLE_LOW, IRQ_TEST, SEQ_CTRL, SEQ_PC, CORR_COUNT = W.CTRL, W.CYCLE_LOW, W.IRQ_TEST, W.SEQ_CTRL, W.SEQ_PC, W.CORR_COUNT
 CORR_CTRL, CORR_CLEAR, CORR_LATCH, BOOT, IRQ_BOOT, RESET = W.CORR_CTRL, W.CORR_CLEAR, W.CORR_LATCH, W.BOOT, W.IRQ_BOOT, W.RESET
@@ -43,8 +44,13 @@ RULE = np.dtype(
 """Rule of a register word, as in `AccessTable`; `keep` words survive SYS.CTRL.RESET."""
 
 # what follows from a write beyond the digital core
-NO_EFFECT, LATCH_CORRELATIONS, CLEAR_CORRELATIONS = 0, 1, 2
+NO_EFFECT, LATCH_CORRELATIONS, CLEAR_CORRELATIONS, RESET_WINDOWS, RESET_TRIMS = 0, 1, 2, 4, 8
 
+# index into RegisterRules.policy
+ON_RESET, ON_BITE, SET_WINS, QUEUE, QUEUE_FAILS = range(5)
+"""What follows from SYS.CTRL.RESET, and from a bite of the watchdog, -1: only the core is reset; whether an event wins over a
+clear of its bit in the same cycle; posted writes that may be under way, 0: no limit; whether one more fails."""
+DEFAULT_POLICY = (NO_EFFECT, -1, 0, 0, 0)
 
 RegisterRules = NDArray[Any]
 """Access rules of a chip's words, (1,): one record, because compiled code counts references to each array that it passes on.
@@ -52,16 +58,31 @@ RegisterRules = NDArray[Any]
 decode : (REGISTER_SPACE / 4,) int16, word number of an address / 4; words : (words,) RULE
 ranges : (n, 5) int64 rows (word, low, mask, minimum, maximum); fields : (m, 2) int64 rows (word, mask)
 range_at, field_at : (words + 1,) int64, rows range_at[w] .. range_at[w + 1] - 1 of `ranges` are those of word w
-energy : (6,) int64, aJ an operation, in the order of MON.ENERGY_*
+energy : (6,) int64, aJ an operation, in the order of MON.ENERGY_*; policy : (5,) int64, see ON_RESET
+Arrays have the same sizes for every map, so that compiled code does not depend on it: a chip without registers of one's own has
+words that no address leads to.
 """
+NO_WORD = 1 << 30
+"""Word number of rows that fill an array up."""
 
 
-def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
+def _filled(rows: NDArray[Any], count: int, value: int = 0) -> NDArray[Any]:
+    """Rows, and what fills them up to a count."""
+    more = np.zeros((count - len(rows), *rows.shape[1:]), rows.dtype)
+    if more.ndim == 2:
+        more[:, 0] = value
+    return np.concatenate([rows, more])
+
+
+def make_rules(
+    cap: Capabilities, energy: NDArray[np.int64], registers: RegisterMap = BASE, policy: tuple[int, ...] = DEFAULT_POLICY
+) -> RegisterRules:
     """The rules of a chip: plane bits it lacks are reserved, codes end where its DACs end.
 
     energy : (6,) int64, aJ of an update, a read, a write, a conversion, an accumulator's update, and of a cycle's standby
+    registers : its map; policy : in the order of ON_RESET ..
     """
-    table = access_table()
+    table, contract = registers.access, access_table()
     populated = np.full(len(table.reset), 0xFFFFFFFF, np.uint32)
     first_of: dict[int, int] = {}
     for word in np.flatnonzero(table.per_plane):
@@ -74,25 +95,30 @@ def make_rules(cap: Capabilities, energy: NDArray[np.int64]) -> RegisterRules:
     keep[W.CAL_STATUS] = True
     keep |= np.array([table.names[r].startswith(("CPU.", "TIMER.", "WATCHDOG.")) for r in table.register])
     keep |= table.latch > 0
-    ranges = table.ranges.copy()
+    ranges = _filled(table.ranges, len(contract.ranges) + EXTENSION_WORDS, NO_WORD)
+    fields = _filled(table.fields, len(contract.fields) + 4 * EXTENSION_WORDS, NO_WORD)
     ranges[np.isin(ranges[:, 0], [W.TDAC, W.SCHEDULE_START, W.SCHEDULE_END]), 4] = (1 << cap.temp_bits) - 1
-    words = np.zeros(len(table.reset), RULE)
+    words, count = np.zeros(S.WORDS, RULE), len(table.reset)
     for column in ("read", "w1c", "pulse", "firmware", "latch", "free_running"):
-        words[column] = getattr(table, column)
-    words["write"], words["reset"], words["keep"] = table.write & populated, table.reset & populated, keep
+        words[column][:count] = getattr(table, column)
+    for column, values in {"write": table.write & populated, "reset": table.reset & populated, "keep": keep}.items():
+        words[column][:count] = values
     every = np.arange(len(words) + 1)
-    parts = {"decode": table.decode, "words": words, "ranges": ranges, "fields": table.fields, "energy": energy}
-    parts |= {"range_at": np.searchsorted(ranges[:, 0], every), "field_at": np.searchsorted(table.fields[:, 0], every)}
+    parts = {"decode": table.decode, "words": words, "ranges": ranges, "fields": fields, "energy": energy}
+    parts |= {"range_at": np.searchsorted(ranges[:, 0], every), "field_at": np.searchsorted(fields[:, 0], every)}
+    parts["policy"] = np.array(policy, np.int64)
     rules = np.zeros(1, [(name, part.dtype, part.shape) for name, part in parts.items()])
     for name, part in parts.items():
         rules[name][0] = part
     return rules
 
 
-def power_on_registers(rules: RegisterRules, cap: Capabilities, firmware: bool) -> NDArray[np.uint32]:
+def power_on_registers(
+    rules: RegisterRules, cap: Capabilities, firmware: bool, registers: RegisterMap = BASE
+) -> NDArray[np.uint32]:
     """Registers at power-on; without firmware the chip is READY at once."""
     words: NDArray[np.uint32] = rules["words"][0]["reset"].copy()
-    words[W.MAP_HASH] = MAP_HASH_WORD
+    words[W.MAP_HASH] = registers.hash_word
     words[W.FABRIC_STATUS] = W.SETTLED
     if not firmware:
         words[W.BOOT] = W.BOOT_READY
@@ -170,7 +196,8 @@ def _ring_moved(c, acts):  # type: ignore[no-untyped-def]
 
 @kernel
 def write_word(c, rules, timing, word, value, mask, by_firmware):  # type: ignore[no-untyped-def]
-    """A bus write at NOW of the bits of `mask`. Returns what the correlator is to do: LATCH_CORRELATIONS | CLEAR_CORRELATIONS."""
+    """A bus write at NOW of the bits of `mask`. Returns what follows: LATCH_CORRELATIONS | CLEAR_CORRELATIONS | RESET_WINDOWS |
+    RESET_TRIMS."""
     rule = rules.words[word]
     if word == SEQ_PC:
         jump(c, (c.registers[word] & ~mask) | (value & mask))
@@ -178,8 +205,12 @@ def write_word(c, rules, timing, word, value, mask, by_firmware):  # type: ignor
     plain = rule.write & mask
     if by_firmware:
         plain |= rule.firmware & mask
-    acts = value & mask & rule.pulse
-    c.registers[word] = ((c.registers[word] & ~plain) | (value & plain)) & ~(value & mask & rule.w1c)
+    acts, cleared = value & mask & rule.pulse, value & mask & rule.w1c
+    if by_firmware:
+        cleared &= ~rule.firmware
+    if word == IRQ_PENDING and rules.policy[SET_WINS] != 0 and c.time[RAISED_AT] == c.time[NOW]:
+        cleared &= ~U(c.time[RAISED])
+    c.registers[word] = ((c.registers[word] & ~plain) | (value & plain)) & ~cleared
     if word == SEQ_CTRL:
         control(c, timing, acts)
     elif word == CORR_CTRL:
@@ -211,4 +242,11 @@ def write_word(c, rules, timing, word, value, mask, by_firmware):  # type: ignor
         wake_core(c)
     elif word == CTRL and acts & U(RESET):
         _reset_registers(c, rules)
+        return rules.policy[ON_RESET]
     return NO_EFFECT
+
+
+@kernel
+def reset_registers(core, all_rules):  # type: ignore[no-untyped-def]
+    """Registers and sequencer as SYS.CTRL.RESET leaves them."""
+    _reset_registers(core[0], all_rules[0])

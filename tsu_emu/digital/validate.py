@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tsu_contract.capabilities import Capabilities
 from tsu_contract.errors import Code, fail
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.operations import TIME_MAX, Op
-from tsu_contract.registers import REGISTER_SPACE, REGISTERS, WINDOW_AT, WINDOW_STRIDE, Register, Window, access_table
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_AT, WINDOW_STRIDE, Register, Window
 from tsu_contract.wire import FRAMES_MAX, PAYLOAD_BYTES_MAX, Frame
 from tsu_emu.digital.regfile import RegisterRules
 from tsu_emu.jit import kernel, unfolded
@@ -154,36 +155,55 @@ def first_fault(records, all_rules, all_windows, link):  # type: ignore[no-untyp
     return -1, OK, rest
 
 
+@unfolded
+def _value_fault(windows, addr, word):  # type: ignore[no-untyped-def]
+    """Whether a word of a window has an element out of limits; none past the last is looked at."""
+    window = addr // STRIDE
+    if windows.limited[window] == 0:
+        return False
+    size, low, high = windows.bytes[window], windows.low[window], windows.high[window]
+    first, bits = (addr % STRIDE) // size, 8 * size
+    for part in range(min(4 // size, windows.elements[window] - first)):
+        value = word >> bits * part & (1 << bits) - 1
+        if low < 0 and value >> bits - 1:
+            value -= 1 << bits
+        if value < low or value > high:
+            return True
+    return False
+
+
+@kernel
+def takes_word(all_windows, addr, store, word):  # type: ignore[no-untyped-def]
+    """Whether a host might load a word of a window, or store `word` there; all int64."""
+    windows, op = all_windows[0], WRITE if store else READ
+    if addr % 4 != 0 or addr >= 1 << 32 or _window_fault(windows, op, addr, 1) != OK:
+        return False
+    return not (store and _value_fault(windows, addr, word))
+
+
 @kernel
 def first_value_fault(records, all_windows):  # type: ignore[no-untyped-def]
-    """Index of the first WRITE of a window's word with an element out of limits, or -1; none past the last is looked at."""
-    windows = all_windows[0]
+    """Index of the first WRITE of a window's word with an element out of limits, or -1."""
     for k in range(records.size):
         r = records[k]
-        window = np.int64(r.addr) // STRIDE
-        if r.op != WRITE or window == 0 or windows.limited[window] == 0:
-            continue
-        size, low, high = windows.bytes[window], windows.low[window], windows.high[window]
-        first, bits = (np.int64(r.addr) % STRIDE) // size, 8 * size
-        for part in range(min(4 // size, windows.elements[window] - first)):
-            value = np.int64(r.value) >> bits * part & (1 << bits) - 1
-            if low < 0 and value >> bits - 1:
-                value -= 1 << bits
-            if value < low or value > high:
-                return k
+        addr = np.int64(r.addr)
+        if r.op == WRITE and addr >= STRIDE and _value_fault(all_windows[0], addr, np.int64(r.value)):
+            return k
     return -1
 
 
 def check(
-    records: NDArray[Any], payloads: Sequence[Frame], rules: RegisterRules, windows: WindowRules, cap: Capabilities, link: int
-) -> None:
+    records: NDArray[Any], payloads: Sequence[Frame], rules: RegisterRules, windows: WindowRules, cap: Capabilities, link: int,
+    registers: RegisterMap = BASE,
+) -> None:  # fmt: skip
     """Raises the ProtocolError of the first thing wrong with a list; nothing has been executed then.
 
     records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order; link : cycle, the host link's clock
+    registers : the chip's, for the words of an error
     """
     index, code, _ = first_fault(records, rules, windows, link)
     if code:
-        raise _explain(Code(code), int(index), records[index], cap)
+        raise _explain(Code(code), int(index), records[index], cap, registers)
     burst_reads = records["arg"][records["op"] == BLKRD]
     if len(burst_reads) > READS_MAX:
         raise fail(Code.TOO_LARGE, f"{len(burst_reads)} BLKRD operations; a reply has room for {READS_MAX}")
@@ -223,14 +243,14 @@ def _check_values(window: Window, data: Frame, index: int, addr: int, cap: Capab
         raise fail(Code.OUT_OF_RANGE, message, index, addr, window.name)
 
 
-def _explain(code: Code, index: int, record: Any, cap: Capabilities) -> Exception:
+def _explain(code: Code, index: int, record: Any, cap: Capabilities, registers: RegisterMap) -> Exception:
     """The failure in words that name operation, address and field."""
     op, addr, value, mask, arg = (int(record[k]) for k in ("op", "addr", "value", "mask", "arg"))
     name = Op(op).name if op in Op._value2member_map_ else f"operation {op}"
     if op not in Op._value2member_map_ or op >= Op.DELAY:
         return _explain_without_place(code, index, record, name)
     window = WINDOW_AT.get(addr // WINDOW_STRIDE) if addr >= WINDOW_STRIDE else None
-    reg = _register_at(addr)
+    reg = _register_at(addr, registers)
     place = window.name if window else reg.name if reg else f"{addr:#010x}"
     field = None
     match code:
@@ -293,8 +313,8 @@ def _out_of_range(reg: Register, op: int, value: int, mask: int, cap: Capabiliti
     return None, f"{reg.name}: value {value:#x} is out of range"
 
 
-def _register_at(addr: int) -> Register | None:
-    table = access_table()
+def _register_at(addr: int, registers: RegisterMap) -> Register | None:
+    table = registers.access
     if addr >= REGISTER_SPACE or table.decode[addr >> 2] < 0:
         return None
-    return REGISTERS[table.names[table.register[table.decode[addr >> 2]]]]
+    return registers.registers[table.names[table.register[table.decode[addr >> 2]]]]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from tsu_contract import wire
 from tsu_contract.errors import Code, Layer, ProtocolError, fail
-from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Frame, Kind, Reply, Request
 from tsu_emu.chip import Chip, Result
 from tsu_emu.server.counters import Counters
@@ -100,9 +99,10 @@ class Server:
 
     def _hello(self, request: Request, frames: Sequence[Frame]) -> Reply:
         theirs = request.body.get("map_hash")
-        if theirs != MAP_HASH:
+        ours = self.chip.map.hash
+        if theirs != ours:
             shown = theirs[:16] if isinstance(theirs, str) else type(theirs).__name__
-            message = f"register map {shown}... is not this chip's {MAP_HASH[:16]}...; install matching versions"
+            message = f"register map {shown}... is not this chip's {ours[:16]}...; install matching versions"
             raise fail(Code.MAP_MISMATCH, message)
         role, name = request.body.get("role", Role.OPERATOR.value), request.body.get("client", "")
         if not isinstance(role, str) or role not in tuple(Role):
@@ -118,7 +118,7 @@ class Server:
 
     def _welcome(self, session: Session) -> dict[str, Any]:
         return {
-            "session": session.number, "boot": self.boot, "epoch": 0, "map_hash": MAP_HASH,
+            "session": session.number, "boot": self.boot, "epoch": 0, "map_hash": self.chip.map.hash,
             "name": self.name, "chips": 1, "role": session.role.value,
             "keeps": self.keeps, "limits": limits(),
         }  # fmt: skip

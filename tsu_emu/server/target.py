@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_contract.registers import REGISTER_SPACE, access_table
+from tsu_contract.registers import REGISTER_SPACE
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
 from tsu_emu.chip.core import MEMORY
@@ -115,7 +115,7 @@ class Target:
             if offset < 0 or not self.core.has(at, True, 0):
                 break
             if at < REGISTER_SPACE:
-                word = int(access_table().decode[at >> 2])
+                word = int(self.chip.map.access.decode[at >> 2])
                 if word == W.SENSOR:
                     core["registers"][0, word] = self.chip.surroundings.sensor_code(int(self._state.time[S.NOW]))
                 value = int(read_word(core[0], self.chip.plant.rules[0], word))
@@ -138,7 +138,7 @@ class Target:
         bus = self.chip.firmware_bus()
         for at, value in stores:
             bus.write(at, value)
-            if at < REGISTER_SPACE and access_table().decode[at >> 2] == W.WATCHDOG:
+            if at < REGISTER_SPACE and self.chip.map.access.decode[at >> 2] == W.WATCHDOG:
                 self._state.core["firmware"][0, S.BITE_AT] = int(self._state.time[S.NOW]) + value if value else 0
         self._look_again()
 
