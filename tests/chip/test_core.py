@@ -315,3 +315,28 @@ def test_a_bad_image_is_refused(tmp_path: Path) -> None:
     for name, message in (("image", "not an ELF file"), ("missing", "No such file")):
         with pytest.raises(ConfigError, match=message):
             Desk(config({"kind": "dense", "cells": 3}, cpu={"image": str(tmp_path / name)}))
+
+
+def test_a_wait_is_met_by_an_access_to_a_window(tmp_path: Path) -> None:
+    """The store of BIAS begins at cycle 54, and many loads follow at once; the link goes on a return later."""
+    store = [*li(30, BUS + WINDOWS["BIAS"].address), *li(6, 3), *[0x13] * 50, stw(6, 30, 0)]
+    for name, wanted, mask in (("LEARN.VERSION", 1, 0xFFFFFFFF), ("FABRIC.STATUS", 0, 1)):
+        d = desk(tmp_path, [*store, lw(7, 30, 0), 0xFFDFF06F])
+        reply = d.operate([(Op.WAIT, register(name).at(), wanted, mask, 10_000)])
+        assert reply.t_end == 54 + d.chip.config.timing.return_
+        assert d.chip.state.bias_code[0] == 3
+
+
+def test_how_the_host_waits_makes_no_difference_to_a_core_on_windows(tmp_path: Path) -> None:
+    """20,000 cycles of loads of a window: in a DELAY, in a WAIT for what does not come, in one that sees every access."""
+    found = set()
+    for row in (
+        (Op.DELAY, 0, 0, 0, 20_000),
+        (Op.WAIT, register("SYS.SCRATCH").at(), 1, 1, 20_000),
+        (Op.WAIT, register("CPU.STATUS").at(), 4, 4, 20_000),
+    ):
+        d = desk(tmp_path, [*li(30, BUS + WINDOWS["BIAS"].address), lw(7, 30, 0), addi(8, 8, 1), 0xFF9FF06F])
+        d.pins.operate([row])
+        to(d, 30_000)
+        found.add((digest(d), hart(d, "cycle"), int(d.chip.state.hart["x"][0, 8])))
+    assert len(found) == 1

@@ -20,7 +20,7 @@ WITHOUT_CONVERTERS = (
 def serial_of(config: ChipConfig) -> str:
     """16 hexadecimal digits: the chip's name, from its configuration and die seed."""
     data = config.model_dump(mode="json", by_alias=True)
-    for key in ("description", "provenance", "cpu"):
+    for key in ("description", "provenance", "cpu", "policy", "map"):
         del data[key]
     del data["seeds"]["run"]
     if not any(data["die"].values()):

@@ -26,8 +26,6 @@ BUDGET = 5_000_000
 """Work of one compiled call, about 30 ms; between two calls `Motion.between_calls` may stop the chip."""
 LOOK_SECONDS = 0.03
 """Of many short calls, `between_calls` comes so often."""
-OWN_WORDS = (W.CPU_STATUS, W.CPU_PC)
-"""Register words that the core changes without an access."""
 
 
 class Motion:
@@ -68,7 +66,8 @@ class Motion:
             self._look()
         if self._plant.general:
             self._parameters.keep_up()
-        watch = np.array([ALL if word in OWN_WORDS else word, mask, wanted])
+        # the core changes CPU.STATUS without an access
+        watch = np.array([ALL if word == W.CPU_STATUS else word, mask, wanted])
         while True:
             reason, action = machine.advance(self._plant, self._running, until, word, np.uint32(mask), np.uint32(wanted), BUDGET)
             if self._plant.deferred:
