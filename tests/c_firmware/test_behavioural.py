@@ -27,8 +27,8 @@ from tsu_firmware.machine import RAM_WORDS
 
 Command = tuple[Any, ...]
 CONTROL = {"cpu_firmware": "control"}
-COUNTERS = ("CPU.PC", "SYS.CYCLE", "MON.", "CAL.AGE")
-"""What tells how long something took."""
+COUNTERS = ("CPU.PC", "SYS.CYCLE", "MON.", "CAL.AGE", "TIMER.", "WATCHDOG.")
+"""What tells how long something took, or when the core wakes."""
 ANNEAL = 5
 TRIMMED: list[Command] = [
     ("boot",), ("look",), ("servo",), ("look", 16), ("anneal", 192, 20, 64, 30), ("watch", 2, 1000, 100), ("safe",),

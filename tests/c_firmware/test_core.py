@@ -118,6 +118,23 @@ def test_firmware_that_hangs_is_reset_by_its_watchdog(tmp_path: Path) -> None:
     assert bitten == [(0, True), (1, False)]
 
 
+def test_a_core_that_hears_no_more_is_brought_back() -> None:
+    """While it waits for a word it wakes every 2^24 cycles and listens anew, so a lost line of mie costs that long; a core that
+    nothing wakes is reset by its watchdog after twice as long, and boots."""
+    with chip_at(cpu_image=built_for_the_core()) as (chip, endpoint), tsu.open(endpoint) as host:
+        host.delay(1000)
+        chip.state.hart["mie"][0] &= ~np.uint32(1 << 3)
+        begin = host.time_cycles
+        assert command(host, "safe")[0] == 0
+        assert 1 << 23 < host.time_cycles - begin < (1 << 24) + 10_000
+        host.delay(100_000_000)
+        assert host.read_register("CPU.STATUS") == 3, "a second without a command does it no harm"
+        chip.state.hart["mie"][0] = 0
+        host.delay(40_000_000)
+        assert host.read_register("CPU.STATUS.BITTEN") == 1
+        assert command(host, "boot") == (0, [0])
+
+
 def test_the_image_that_is_kept_is_that_of_the_sources() -> None:
     """`make prebuilt` makes it anew. Another version of the compiler makes other code."""
     kept = (SOURCES / "prebuilt" / "firmware.elf").read_bytes()

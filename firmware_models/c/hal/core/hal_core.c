@@ -19,6 +19,7 @@
 #define ANSWER_LOOK 512u
 #define DETAIL_TRAP 0x100u
 #define WATCH_CYCLES 0x1000000u /* the longest that the firmware computes without sleeping, and much more */
+#define IDLE_CYCLES 0x1000000u
 
 void core_main(void);
 void core_trap(uint32_t cause);
@@ -123,13 +124,16 @@ uint32_t tsu_irq_wait(uint32_t mask, uint32_t cycles) {
     return came;
 }
 
+/* However long no word comes, the core wakes every now and then for its watchdog, and listens anew. */
 bool tsu_mailbox_take(uint32_t *word) {
-    watch_no_more();
     interrupts_off();
     while (!(tsu_read32(REG(MAILBOX.STATUS)) & TSU__MAILBOX__STATUS__TO_CORE_bm)) {
+        watch(IDLE_CYCLES);
+        set_alarm(tsu_now() + IDLE_CYCLES);
         listen(LINE_SOFTWARE);
         sleep_with_interrupts_off();
     }
+    clear_alarm();
     interrupts_on();
     watch(0);
     *word = tsu_read32(REG(MAILBOX.TO_CORE));
