@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tsu_contract.operations import Op
+
 FOLDER = Path(__file__).resolve().parents[2] / "tools" / "bench"
 
 
@@ -23,6 +25,7 @@ def module(name: str) -> Any:
 firmware, rv32, beside, riscv_tests, environment = map(
     module, ("firmware", "rv32", "beside_unicorn", "riscv_tests", "peers.environment")
 )
+whole_chip, loops = map(module, ("whole_chip", "loops"))
 C_ADD, SUB = 0x9002, 0x40000033
 
 
@@ -94,3 +97,38 @@ def test_riscv_tests_are_listed_from_their_makefrags(tmp_path: Path) -> None:
     (tmp_path / "isa" / "rv32mi" / "Makefrag").write_text("")
     with pytest.raises(ValueError, match="lists no tests"):
         riscv_tests.names(tmp_path)
+
+
+@pytest.mark.parametrize("op", [Op.DELAY, Op.WAIT])
+def test_no_increment_of_the_window_is_lost(op: Op, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a loop that adds two is noticed."""
+    assert whole_chip.accesses(op, 5000)[1] == 0
+    twice = rv32.bus_loop()
+    twice[1] += 1 << 20
+    monkeypatch.setattr(whole_chip, "bus_loop", lambda: twice)
+    assert whole_chip.accesses(op, 5000)[1] == 1
+
+
+def verdicts(rows: list[Any]) -> list[bool]:
+    """Of the rows that have a goal."""
+    return [row.ok for row in rows if row.ok is not None]
+
+
+def test_the_servo_rows_need_a_servo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look in its place leaves offsets as they are."""
+    assert verdicts(loops.servo_rows([3])) == [True, True]
+    monkeypatch.setattr(loops, "SERVO", 2)
+    monkeypatch.setattr(loops, "ENOUGH_DIES", 1)
+    assert verdicts(loops.servo_rows([3])) == [False] * 3
+
+
+def test_the_heat_rows_need_the_right_coefficient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 % too small leaves a tenth of the 20 % by which T moves between 35 and 85 C."""
+    assert verdicts(loops.heat_rows((35.0, 85.0))) == [True, True]
+    monkeypatch.setattr(loops, "COEFFICIENT", 0.9 * loops.COEFFICIENT)
+    assert verdicts(loops.heat_rows((35.0, 85.0))) == [False, False]
+
+
+def test_every_fault_has_an_outcome() -> None:
+    rows = loops.fault_rows(1)
+    assert sum(row.value for row in rows) == len(loops.KINDS)

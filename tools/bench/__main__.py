@@ -6,7 +6,8 @@
     tools/run bench tick --peers [--json FILE]       the same, and by THRML
     tools/run bench scale [--json FILE]              what an update and a coupler cost on a million cells
     tools/run bench kernels --peers [--json FILE]    the same, and the samplers of others on the same couplings, in turn with ours
-    tools/run bench firmware [--json FILE]           instructions and accesses to the bus a second by the firmware core;
+    tools/run bench firmware [--json FILE]           instructions and accesses a second by the firmware core, alone and in a
+                                                     chip; control loops over dies and temperatures; --long: 2,002 faults;
                                                      --peers: random code beside Unicorn, --riscv-tests DIR: the public tests
 
 Medians over alternating repetitions; spread is one standard deviation over them. docs/benchmarks.md says what each row means.
@@ -27,6 +28,8 @@ from contest import PEER_SEED
 from firmware import bench_firmware
 from kernels import bench_kernels
 from langevin import bench_langevin
+from loops import bench_loops
+from loops import steps as steps_of_loops
 from measuring import Effort
 from peers.environment import PEERS, prepare
 from rich.console import Console
@@ -35,6 +38,7 @@ from riscv_tests import bench_riscv_tests
 from running import SEED
 from scale import bench_scale
 from tick import bench_thrml, bench_tick, learning_chips
+from whole_chip import bench_whole_chip
 from wire import bench_wire
 
 from tsu_apps.report import Row, format_rows, write_json
@@ -45,16 +49,17 @@ BENCHES = {
 }  # fmt: skip
 
 
-def measure(name: str, peers: bool, repeats: int, quick: bool, riscv_tests: Path | None) -> list[Row]:
+def measure(name: str, peers: bool, repeats: int, quick: bool, riscv_tests: Path | None, long: bool = False) -> list[Row]:
     """All rows of a benchmark, printed part by part, with a bar while it runs."""
     console = Console(stderr=True)
     unavailable = prepare(console.print, ("unicorn",) if name == "firmware" else PEERS) if peers else {}
     everything = workloads(quick) if peers and name == "kernels" else []
     rows = [_load("before")]
     with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task(f"measuring {name}", total=_steps(name, peers, repeats, len(everything)))
-        effort = Effort(repeats, quick, lambda: bar.advance(task))
+        task = bar.add_task(f"measuring {name}", total=_steps(name, peers, repeats, len(everything), quick))
+        effort = Effort(repeats, quick, lambda: bar.advance(task), long)
         parts: list[Callable[[], list[Row]]] = [partial(BENCHES[name], effort)]
+        parts += [partial(bench_whole_chip, effort), partial(bench_loops, effort)] if name == "firmware" else []
         parts += [partial(compare, workload, unavailable, effort, console.print) for workload in everything]
         beside = {"tick": bench_thrml, "firmware": bench_unicorn}.get(name, bench_langevin)
         parts += [partial(beside, unavailable, effort, console.print)] * peers
@@ -68,12 +73,12 @@ def measure(name: str, peers: bool, repeats: int, quick: bool, riscv_tests: Path
     return rows
 
 
-def _steps(name: str, peers: bool, repeats: int, compared: int) -> int:
+def _steps(name: str, peers: bool, repeats: int, compared: int, quick: bool) -> int:
     """How often a benchmark calls `Effort.step`."""
     if name == "tick":
         return repeats * (1 + peers) + len(learning_chips(True)) * (repeats + 1)
     if name == "firmware":
-        return repeats
+        return 2 * repeats + steps_of_loops(quick)
     return repeats * ({"wire": 3, "kernels": 2}.get(name, 1) + compared + 2 * peers)
 
 
@@ -92,7 +97,10 @@ def main() -> int:
     )
     parser.add_argument("--riscv-tests", metavar="DIR", type=Path, help="firmware: a copy of riscv-tests with its submodule env")
     parser.add_argument("--quick", action="store_true", help="small sizes, and no goals of speed, for a look that it works")
+    parser.add_argument("--long", action="store_true", help="firmware: the whole campaign of faults")
     arguments = parser.parse_args()
+    if arguments.long and arguments.name != "firmware":
+        parser.error("--long goes with firmware")
     if arguments.peers and arguments.name in ("wire", "scale"):
         parser.error("--peers goes with kernels, tick and firmware")
     if arguments.riscv_tests and arguments.name != "firmware":
@@ -101,7 +109,7 @@ def main() -> int:
 
     warm_up(lambda done, total: None)
     repeats = QUICK_REPEATS if arguments.quick else REPEATS
-    rows = measure(arguments.name, arguments.peers, repeats, arguments.quick, arguments.riscv_tests)
+    rows = measure(arguments.name, arguments.peers, repeats, arguments.quick, arguments.riscv_tests, arguments.long)
     if arguments.json:
         config = {"bench": arguments.name, "repeats": repeats, "quick": arguments.quick, "peers": arguments.peers}
         write_json(arguments.json, rows, config=config, seeds={"codes": SEED, "peers": PEER_SEED})

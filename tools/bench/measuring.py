@@ -14,12 +14,13 @@ class Effort:
     """How much is measured.
 
     repeats : repetitions, over which medians and spreads are taken; quick : small sizes and no goals of speed, for a look that
-    it works; step : called after each repetition
+    it works; step : called after each repetition; long : large sizes where there is a choice
     """
 
     repeats: int
     quick: bool
     step: Callable[[], None]
+    long: bool = False
 
     def goal(self, value: float | None) -> float | None:
         """A goal of speed, which small sizes do not have."""
