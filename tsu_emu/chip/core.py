@@ -167,6 +167,7 @@ def warm_up_core(plant: Plant, state: S.ChipState) -> None:
     seen(state.core, plant.rules, watch)
     takes(plant.rules, 0, 0)
     takes_word(plant.windows, REGISTER_SPACE, False, 0)
+    reset_registers(state.core.copy(), plant.rules)
     lines_at(state.core[0], 0, compare_at(state.core))
     peek_word(state.core[0], plant.rules[0], 0)
     poke_csr(harts, MSCRATCH, 0)
