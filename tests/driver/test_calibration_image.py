@@ -139,7 +139,7 @@ def test_opening_with_a_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     closed: list[str] = []
     fake = FakeChip()
 
-    def connect(url: str, timeout_s: float) -> tsu.Chip:
+    def connect(url: str, timeout_s: float, map: object) -> tsu.Chip:
         return tsu.Chip(FakeLink(FakeDaemon(fake)), timeout_s=timeout_s, closed=lambda: closed.append(url))
 
     monkeypatch.setattr(opening, "_open", connect)
