@@ -15,7 +15,6 @@ from tsu_contract.capabilities import Capabilities
 from tsu_contract.wire import Kind, Reply, Request
 from tsu_driver.batch import Batch
 from tsu_driver.boot import read_capabilities
-from tsu_driver.bus import read_path
 from tsu_driver.errors import HostError, LinkError, LinkTimeout, error_of
 from tsu_driver.links import Link, ZmqLink
 from tsu_driver.session import Session
@@ -86,7 +85,7 @@ class Observer:
     def read_register(self, path: str, index: int = 0) -> int:
         """Value of a register (64-bit counters whole), or of a field, as it is at this moment of chip time."""
         batch = self.batch()
-        ticket = read_path(batch, path, index)
+        ticket = batch.read_path(path, index)
         batch.execute()
         return ticket.value
 

@@ -167,7 +167,8 @@ class Session:
             self._link.close()
 
     def _hello(self) -> None:
-        hello = {"client": f"tsu-driver {__version__}", "map_hash": self.map.hash} | ({"role": "observer"} if self.observes else {})
+        hello = {"client": f"tsu-driver {__version__}", "map_hash": self.map.hash}
+        hello |= {"role": "observer"} if self.observes else {}
         reply = self._link.call(Request(Kind.HELLO, 0, 0, body=hello), self.timeout_s)
         if reply.failure is not None:
             raise error_of(reply.failure)

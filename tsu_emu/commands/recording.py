@@ -91,9 +91,10 @@ def _file(path: Path) -> File:
 def made(config: ChipConfig, threads: int = 1) -> Chip:
     """A chip at power-on with its boot firmware."""
     from tsu_emu.chip import Chip
-    from tsu_firmware import BootFirmware
+    from tsu_firmware import firmware_of
 
-    return Chip(config, None if config.cpu.image else BootFirmware(), threads=threads)
+    firmware = firmware_of(config.cpu.firmware, config.map.registers().hash_word)
+    return Chip(config, None if config.cpu.image else firmware, threads=threads)
 
 
 def replay(

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tsu_contract.registers import MAP_HASH
 from tsu_emu.config import ChipConfig
 
+PATHS = ("cpu.image", "map.file")
+"""Where a file lies; what is in it counts."""
 SHOWN = 5
 """Keys of a configuration that a refusal names."""
 
@@ -36,15 +37,15 @@ def identity_of(config: ChipConfig) -> Identity:
     """Of a chip of that configuration; OSError if its image cannot be read."""
     data = config.model_dump(mode="json", by_alias=True, exclude={"description", "provenance"})
     image = hashlib.sha256(Path(config.cpu.image).read_bytes()).hexdigest() if config.cpu.image else ""
-    return Identity(MAP_HASH, json.dumps(data, sort_keys=True, separators=(",", ":")), image)
+    return Identity(config.map.registers().hash, json.dumps(data, sort_keys=True, separators=(",", ":")), image)
 
 
 def difference(kept: Identity, here: Identity) -> str:
-    """What is not the same, in words; "" if a state of the one is a state of the other. Where an image lies is no difference."""
+    """What is not the same, in words; "" if a state of the one is a state of the other. Where a file lies is no difference."""
     if kept.map_hash != here.map_hash:
         return f"it is of register map {kept.map_hash[:16]}..., this is {here.map_hash[:16]}..."
     theirs, ours = (_leaves(identity.values, "") for identity in (kept, here))
-    keys = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key) and key != "cpu.image")
+    keys = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key) and key not in PATHS)
     if keys:
         shown = [f"{key} was {_short(theirs.get(key))}, is {_short(ours.get(key))}" for key in keys[:SHOWN]]
         more = f", and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
