@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
 import tsu_driver as tsu
 from gateway.harness import Gateway, KeyedDealer, Site, engine, keyed, site
@@ -19,11 +20,13 @@ from server.process import Dealer, finished, short_directory
 from tsu_contract import bench
 from tsu_contract.errors import Code
 from tsu_contract.registers import MAP_HASH
-from tsu_contract.wire import Kind, Reply, Request, decode_reply, encode_request
+from tsu_contract.wire import Kind, Reply, Request, decode_reply, encode_reply, encode_request
 from tsu_driver.instruments import Instruments
 from tsu_emu.bench.client import Oracle
 from tsu_emu.chip import Chip
+from tsu_emu.gateway import door
 from tsu_emu.gateway.keys import GATEWAY, Role, make, revoke
+from tsu_emu.gateway.rules import FrontDoor, Sessions, User
 
 BACK_SECONDS = 2.0
 MAGIC = 0x75500104
@@ -210,6 +213,55 @@ def test_client_that_does_not_read_is_cut_with_a_reason_and_nobody_else_is() -> 
         assert code_of(ann.exchange(ann.request(read("SYS.ID")))) is Code.SESSION_CUT
         ann.close()
         bob.close()
+
+
+def test_clients_that_said_bye_leave_no_descriptor_behind() -> None:
+    """A hundred of them; a client that goes on after its BYE is served as before."""
+    with site() as here:
+        here.dealer("ann").close()
+        before = len(os.listdir(f"/proc/{here.gateway.worker}/fd"))
+        for _ in range(100):
+            ann = here.dealer("ann")
+            assert code_of(ann.bye()) is None
+            ann.close()
+        last = here.dealer("ann")
+        last.bye()
+        last.hello()
+        last.done(read("SYS.ID"))
+        assert len(os.listdir(f"/proc/{here.gateway.worker}/fd")) < before + 20
+        last.close()
+
+
+def test_client_that_went_without_a_word_leaves_nothing_behind_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In process: a peer to whom a reply is owed stays; one that is silent and owed nothing goes, and may come again."""
+    monkeypatch.setattr(door, "IDLE_S", 0.2)
+    with (
+        zmq.Context() as context,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        context.socket(zmq.ROUTER) as engine_socket,
+    ):
+        port = engine_socket.bind_to_random_port("tcp://127.0.0.1")
+        listening.setblocking(False)
+        rules, poller = FrontDoor(Sessions({}, lambda *_: None, lambda _: None), 1000), zmq.Poller()
+        user, at = User(b"", "ann", Role.OPERATOR), f"tcp://127.0.0.1:{port}"
+        tidied = door.Door(context, os.dup(listening.fileno()), at, None, 1000, rules, lambda _: user, lambda _: None, poller)
+        dealer = KeyedDealer(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        for _ in range(2):
+            dealer.send(encode_request(says_hello(dealer)))
+            assert tidied.front.poll(5000)
+            tidied.serve(tidied.front)
+            time.sleep(0.3)
+            tidied.tidy()
+            assert len(tidied._peers) == 1
+            peer, *_ = engine_socket.recv_multipart()
+            engine_socket.send_multipart([peer, *encode_reply(Reply(Kind.HELLO, 5, 0, body={"session": 5}))])
+            (inner,) = tidied._by_socket
+            assert inner.poll(5000)
+            tidied.serve(inner)
+            tidied.tidy()
+            assert len(tidied._peers) == 0
+        dealer.close()
+        tidied.close()
 
 
 def test_without_keys_loopback_alone_is_served() -> None:

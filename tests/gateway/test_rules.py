@@ -41,7 +41,7 @@ def refused(rules: FrontDoor, user: User, frames: list[Any]) -> Code:
 
 def said_hello(rules: FrontDoor, user: User, session: int, **limits: int) -> Reply:
     reply = Reply(Kind.HELLO, session, 0, body={"session": session, "limits": limits})
-    return decode_reply([rules.returned(user, bytes(encode_reply(reply)[0])), b""])
+    return decode_reply([rules.returned(user, bytes(encode_reply(reply)[0]), set()), b""])
 
 
 @pytest.mark.parametrize(("user", "kind"), list(itertools.product((ANN, EVE, LAB), Kind)))
@@ -77,12 +77,14 @@ def test_stranger_does_not_learn_whether_a_session_exists() -> None:
 
 def test_session_ends_with_bye_and_when_the_engine_does_not_know_it() -> None:
     for reply in (Reply(Kind.BYE, 77, 2), Reply(Kind.OPERATE, 77, 2, failure=refusal(Code.UNKNOWN_SESSION))):
-        rules = door({77: ANN.key})
-        rules.returned(ANN, bytes(encode_reply(reply)[0]))
+        rules, mine = door({77: ANN.key}), {77}
+        rules.returned(ANN, bytes(encode_reply(reply)[0]), mine)
         assert refused(rules, ANN, frames_of(Kind.OPERATE, 77)) is Code.UNKNOWN_SESSION
-    rules = door({77: ANN.key})
-    rules.returned(ANN, bytes(encode_reply(Reply(Kind.BYE, 77, 2, failure=refusal(Code.BAD_SEQUENCE)))[0]))
+        assert mine == set()
+    rules, mine = door({77: ANN.key}), {77}
+    rules.returned(ANN, bytes(encode_reply(Reply(Kind.BYE, 77, 2, failure=refusal(Code.BAD_SEQUENCE)))[0]), mine)
     assert rules.admit(ANN, frames_of(Kind.OPERATE, 77))
+    assert mine == {77}
 
 
 def refusal(code: Code) -> Any:

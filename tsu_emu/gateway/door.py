@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import zmq
@@ -16,6 +17,8 @@ from tsu_emu.gateway.zap import DOMAIN
 
 PEERS_MAX = 256
 """Peers that have a connection to the engine; one more closes that of the peer that has been silent longest."""
+IDLE_S = 60.0
+"""A peer to whom no reply is owed loses its connection after so long a silence: ZeroMQ does not tell who has gone."""
 QUEUED = 64
 """Messages that may wait for a peer or for the engine."""
 QUEUED_UNREAD = 4
@@ -40,11 +43,18 @@ class Curve:
 
 @dataclass
 class Peer:
-    """A connection of a client, and its DEALER."""
+    """A connection of a client, and its DEALER.
+
+    sessions : opened on it and not over; heard : when it sent last, monotonic; asked, answered : messages either way
+    """
 
     routing_id: bytes
     user: User
     socket: Socket
+    sessions: set[int] = field(default_factory=set)
+    heard: float = 0.0
+    asked: int = 0
+    answered: int = 0
 
 
 class Door:
@@ -101,6 +111,13 @@ class Door:
             self._from_engine(peer)
         return True
 
+    def tidy(self) -> None:
+        """Lets go of peers that have been silent. One that gets more than it asks for has a subscription, and stays."""
+        before = time.monotonic() - IDLE_S
+        for peer in list(self._peers.values()):
+            if peer.heard < before and peer.asked == peer.answered:
+                self._drop(peer)
+
     def _from_client(self) -> None:
         """One message: to the engine, or back with what is wrong with it."""
         routing_id, frames = self._received()
@@ -154,12 +171,17 @@ class Door:
             peer.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
         except zmq.Again:
             raise fail(Code.BUSY, f"{QUEUED} requests wait for the engine already; ask again") from None
+        peer.asked, peer.heard = peer.asked + 1, time.monotonic()
 
     def _from_engine(self, peer: Peer) -> None:
         header, *frames = peer.socket.recv_multipart(copy=False)
-        told = self._rules.returned(peer.user, header.bytes)
-        if not self._to_client(peer.routing_id, [told, *frames]):
+        peer.answered += 1
+        had_sessions = bool(peer.sessions)
+        told = self._rules.returned(peer.user, header.bytes, peer.sessions)
+        unread = not self._to_client(peer.routing_id, [told, *frames])
+        if unread:
             self._cut(told)
+        if unread or (had_sessions and not peer.sessions):
             self._drop(peer)
 
     def _to_client(self, routing_id: bytes, frames: Sequence[Frame | zmq.Frame]) -> bool:

@@ -39,8 +39,8 @@ class Rules(Protocol):
     def refusal(self, frames: Sequence[Frame], error: ProtocolError) -> list[Frame]:
         """The reply to a message that stays out."""
 
-    def returned(self, user: User, header: bytes) -> bytes:
-        """The header of an engine's reply as the client is to get it."""
+    def returned(self, user: User, header: bytes, mine: set[int]) -> bytes:
+        """The header of an engine's reply as the client is to get it; `mine` are sessions opened on the client's connection."""
 
 
 class Sessions:
@@ -126,15 +126,17 @@ class FrontDoor:
             request = Request(Kind.HELLO, 0, 0)
         return wire.encode_reply(Reply(request.kind, request.session, request.seq, error.failure))
 
-    def returned(self, user: User, header: bytes) -> bytes:
+    def returned(self, user: User, header: bytes, mine: set[int]) -> bytes:
         """As `Rules.returned`: notes what HELLO and BYE do, and puts the gateway's limit in place of the engine's."""
         values = msgpack.unpackb(header, strict_map_key=False)
         kind, session, status, body = values[2], values[3], values[5], values[11]
         if status == Code.UNKNOWN_SESSION or (kind == Kind.BYE and status == Code.OK):
             self.sessions.close(session)
+            mine.discard(session)
         if kind != Kind.HELLO or status != Code.OK:
             return header
         self.sessions.open(session, user.key)
+        mine.add(session)
         limits = body.get("limits", {})
         body["limits"] = {**limits, "payload_bytes": min(limits.get("payload_bytes", self.payload_bytes), self.payload_bytes)}
         return wire.pack(values)
@@ -167,6 +169,6 @@ class BenchDoor:
             request = bench.Request("", 0)
         return bench.encode_reply(bench.Reply(request.verb, request.number, error.failure))
 
-    def returned(self, user: User, header: bytes) -> bytes:
+    def returned(self, user: User, header: bytes, mine: set[int]) -> bytes:
         """As `Rules.returned`: as it is."""
         return header

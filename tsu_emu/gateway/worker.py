@@ -148,6 +148,8 @@ class Worker:
                 ticked = time.monotonic()
                 self._ring.look()
                 self._denials.tell()
+                for door in self._doors:
+                    door.tidy()
                 tell("alive")
 
 
