@@ -16,6 +16,7 @@ from tsu_contract.operations import Op
 from tsu_contract.program import Opcode
 from tsu_contract.registers import WINDOWS, register
 from tsu_emu import state as S
+from tsu_emu.chip.core_loop import SLICE
 from tsu_emu.config import ConfigError
 
 BUS, HANDLER = 0x4000_0000, 0x100
@@ -340,3 +341,14 @@ def test_how_the_host_waits_makes_no_difference_to_a_core_on_windows(tmp_path: P
         to(d, 30_000)
         found.add((digest(d), hart(d, "cycle"), int(d.chip.state.hart["x"][0, 8])))
     assert len(found) == 1
+
+
+def test_a_core_on_windows_is_interrupted_now_and_then(tmp_path: Path) -> None:
+    """A load every 2,000,000 cycles, for 60 million: somebody may look in after each SLICE of 10 million, and the next access."""
+    loop = [lw(7, 30, 0), *li(6, 1_000_000), addi(6, 6, -1), 0xFE031EE3, 0xFEDFF06F]
+    d = desk(tmp_path, [*li(30, BUS + WINDOWS["BIAS"].address), *loop])
+    seen = [0]
+    d.chip.between_calls = lambda: seen.append(hart(d, "cycle"))
+    to(d, 60_000_000)
+    assert hart(d, "retired") > 59_000_000, "it computes nearly all the time"
+    assert max(np.diff([*seen, 60_000_000])) <= SLICE + 2_100_000

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsu_contract.registers import REGISTER_SPACE
 from tsu_emu import state as S
-from tsu_emu.chip.core_loop import NOBODY, compare_at, lines_at, seen, takes, work
+from tsu_emu.chip.core_loop import NOBODY, SLICE, compare_at, lines_at, seen, takes, work
 from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.plant import Plant
 from tsu_emu.config import ConfigError, Core
@@ -64,14 +64,14 @@ class FirmwareCore:
             self._bite(follow)
             return
         h["cycle"] = max(int(h["cycle"]), now)
-        p = self._plant
+        p, stop = self._plant, h["cycle"] + SLICE
         given = s.core, p.rules, p.timing, s.hart, self.model, self.rom, s.core_ram, until, watch
         reason, effects = self.work(*given)
         for _ in range(ACCESSES_A_STEP):
             if reason != hart.BUS:
                 break
             self._access(bus)
-            if watch[0] != NOBODY and seen(s.core, p.rules, watch):
+            if h["cycle"] >= stop or (watch[0] != NOBODY and seen(s.core, p.rules, watch)):
                 break
             reason, effects = self.work(*given)
         if effects:
