@@ -105,7 +105,7 @@ class Observer:
         return _status(self._link, self._session.timeout_s)
 
     def updates(self, every_s: float = 1.0) -> Iterator[Update]:
-        """Status updates, one every so many seconds (.05 to 3600), until the loop over them ends. Meanwhile nothing else is asked
+        """Status updates, one every so many seconds (.1 to 3600), until the loop over them ends. Meanwhile nothing else is asked
         here; what is late is counted in `gap`. LinkTimeout: none came for `timeout_s` seconds more than it should take."""
         every_ms = round(1000 * every_s)
         try:

@@ -118,7 +118,7 @@ def test_updates_come_also_while_others_work(served: tuple[Chip, str]) -> None:
     try:
         with tsu.observe(served[1]) as observer:
             seen = []
-            for update in observer.updates(every_s=0.05):
+            for update in observer.updates(every_s=0.1):
                 seen.append(update)
                 if len(seen) == 25:
                     break

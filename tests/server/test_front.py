@@ -239,27 +239,30 @@ def subscribe(dealer: Dealer, every_ms: int, credit: int) -> None:
 
 def test_updates_come_while_nothing_and_while_something_is_under_way(held: Held) -> None:
     with dealer_of(held) as busy, dealer_of(held) as watcher:
-        subscribe(watcher, 50, 4)
+        subscribe(watcher, 100, 4)
         first = decode_reply(watcher.receive())
-        assert (first.kind, first.seq, first.body) == (Kind.SUBSCRIBE, 5, {"every_ms": 50, "credit": 4})
+        assert (first.kind, first.seq, first.body) == (Kind.SUBSCRIBE, 5, {"every_ms": 100, "credit": 4})
         updates = [decode_reply(watcher.receive()).body for _ in range(2)]
         held.hold(busy)
         updates += [decode_reply(watcher.receive()).body for _ in range(2)]
         assert [u["number"] for u in updates] == [1, 2, 3, 4]
         assert updates[0]["status"]["busy"] is None
         assert updates[3]["status"]["busy"]["seconds"] >= 0
-        assert watcher.nothing_comes(200)
-        subscribe(watcher, 50, 1)
+        assert watcher.nothing_comes(400)
+        subscribe(watcher, 100, 1)
         assert "credit" in decode_reply(watcher.receive()).body
         last = decode_reply(watcher.receive()).body
         assert last["number"] == 5
         assert last["gap"] >= 2
+        with Dealer(held.daemon.endpoint) as looker:
+            counters = status(looker)["counters"]
+        assert (counters["updates"], counters["gaps"]) == (5, last["gap"] + sum(u["gap"] for u in updates))
 
 
 def test_subscriber_that_grants_nothing_is_told_and_cut(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "STALLED_SECONDS", 0.5)
     with dealer_of(held) as watcher:
-        subscribe(watcher, 50, 2)
+        subscribe(watcher, 100, 2)
         replies = [decode_reply(watcher.receive()) for _ in range(4)]
         assert [code_of(r) for r in replies] == [Code.OK] * 3 + [Code.SESSION_CUT]
         assert held.decided == [(Decision.STALLED, watcher.session)]

@@ -99,6 +99,8 @@ class Front(Listener):
         due = list(server.subscriptions.due()) if server.subscriptions else []
         status = server.status.body() if due else {}
         for s, number, gap in due:
+            server.counters.updates += 1
+            server.counters.gaps += gap
             body = {"number": number, "gap": gap, "status": status}
             self._send(s.client, wire.encode_reply(Reply(Kind.SUBSCRIBE, s.session, s.seq, body=body)))
         for s in server.subscriptions.stalled():

@@ -21,7 +21,7 @@ LEASE_SECONDS_MAX = 3600.0
 SUBSCRIBERS_MAX = 100
 UPDATES_CREDIT_MAX = 100
 """Updates that a subscriber can grant at once."""
-EVERY_MS_MIN, EVERY_MS_MAX = 50, 3_600_000
+EVERY_MS_MIN, EVERY_MS_MAX = 100, 3_600_000
 """Time between two updates. In the midst of a long request the daemon looks up about every 30 ms."""
 STALLED_SECONDS = 9.0
 """A subscriber that has granted nothing for so long, or for twice the time between two updates, is cut."""

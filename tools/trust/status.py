@@ -1,0 +1,55 @@
+"""F15: STATUS in the midst of work. A host keeps a chip busy without end; another asks for its status at random moments."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import numpy as np
+from trust.crowd import Crowd, served
+from trust.effort import Effort
+
+from server.harness import delay, program_rows, records_of, wait, write
+from tsu_apps.report import Row
+from tsu_contract.program import Instruction, Opcode
+from tsu_contract.registers import value_of
+
+WITHIN_S = 0.1
+READY = wait("SYS.BOOT", value_of("SYS.BOOT.STAGE", "READY"), 0xFF, 10_000_000)
+ENDLESS = [*program_rows(Instruction(Opcode.RUN, 0xFFFFFFFF)), write("SEQ.CTRL", 1)]
+WORK = {
+    "one long DELAY": [delay(1 << 55)],
+    "65,536 short DELAYs": [delay(200_000)] * 65_536,
+    "a WAIT that is never met": [wait("SEQ.STATUS", 0x55, 0xFF, 1 << 55)],
+}
+
+
+def measure(effort: Effort) -> list[Row]:
+    """Longest and median time to a reply, for each kind of work; and that it really was under way."""
+    rows: list[Row] = []
+    for k, (name, work) in enumerate(WORK.items()):
+        rng = random.Random(effort.seed + k)
+        with served("z1-128") as process, Crowd(process.endpoint, 2) as crowd:
+            host, looker = crowd.join(), crowd.join("observer")
+            assert host.asked(host.operate(records_of([READY, *ENDLESS]))).failure is None
+            host.post(host.operate(records_of(work)))
+            while looker.status()["busy"] is None:
+                pass
+            times, busy, cycles = [], 0, []
+            count = effort.size(100, 3000)
+            for done in range(count):
+                time.sleep(rng.random() * 0.05)
+                begun = time.perf_counter()
+                status = looker.status()
+                times.append(time.perf_counter() - begun)
+                busy += status["busy"] is not None
+                cycles.append(int(status["cycles"]))
+                effort.progress((k + done / count) / len(WORK))
+        again = "" if max(times) <= WITHIN_S and busy == count else f"; {effort.again('F15')}"
+        rows += [
+            Row(f"{name}: STATUS after, median", 1e3 * float(np.median(times)), "ms"),
+            Row.at_most(f"{name}: STATUS after, at the most{again}", 1e3 * max(times), 1e3 * WITHIN_S, "ms"),
+            Row.at_least(f"{name}: of {count} looks, in the midst of it", busy, count),
+            Row.at_least(f"{name}: chip time between first and last look", cycles[-1] - cycles[0], 1, "cycles"),
+        ]
+    return rows
