@@ -138,6 +138,19 @@ def test_credit_suffices_for_as_many_requests_as_it_says(held: Held) -> None:
         assert held.decided == []
 
 
+def test_session_cut_in_the_midst_of_its_own_request_still_gets_its_reply_and_leaves_nothing(held: Held) -> None:
+    with dealer_of(held) as busy, Dealer(held.daemon.endpoint) as looker:
+        held.hold(busy)
+        for _ in range(limits.CREDIT + 1):
+            busy.send(encode_request(busy.request(read("SYS.ID"))))
+        assert code_of(decode_reply(busy.receive())) is Code.SESSION_CUT
+        held.free.set()
+        first = decode_reply(busy.receive())
+        assert (first.seq, first.failure) == (1, None)
+        assert {code_of(decode_reply(busy.receive())) for _ in range(limits.CREDIT)} == {Code.SESSION_CUT}
+        assert status(looker)["queues"]["kept_bytes"] == 0
+
+
 @pytest.mark.parametrize(("name", "value"), [("WAITING_REQUESTS", 2), ("WAITING_BYTES", 250)])
 def test_requests_beyond_the_room_for_all_are_refused_and_keep_their_number(
     held: Held, monkeypatch: pytest.MonkeyPatch, name: str, value: int

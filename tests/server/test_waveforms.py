@@ -104,7 +104,7 @@ def test_nobody_notices(tmp_path: Path) -> None:
         assert [bytes(d) for d in mine.data] == [bytes(d) for d in theirs.data]
         assert mine.interrupts == theirs.interrupts
     assert fingerprint(server) == fingerprint(plain)
-    assert server.execute == server.chip.execute
+    assert server.execute == server._execute
 
 
 def test_every_operation_is_on_the_bus_for_its_time(tmp_path: Path) -> None:

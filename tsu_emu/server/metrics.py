@@ -43,7 +43,7 @@ class ServerMetrics(Collector):
         gauges = {
             "sessions": ("Open sessions", len(server.sessions)),
             "subscribers": ("Sessions that have subscribed", len(server.subscriptions)),
-            "leased": ("Whether a session holds the chip", bool(server.lease.holder)),
+            "leased": ("Whether a session holds the chip", server.lease.left > 0),
             "under_way": ("Whether a request is under way", server.under_way is not None),
             "kept_bytes": ("Bytes of kept replies", server.sessions.kept_bytes),
             "memory_bytes": ("Memory of the daemon", memory_bytes()),

@@ -20,6 +20,7 @@ from tsu_emu.server.events import Events
 from tsu_emu.server.lease import Lease
 from tsu_emu.server.limits import LEASE_SECONDS_MAX, limits
 from tsu_emu.server.peek import Peeker
+from tsu_emu.server.pieces import PIECE, in_pieces
 from tsu_emu.server.sessions import Decision, Role, Session, Sessions
 from tsu_emu.server.status import Status, Work
 from tsu_emu.server.subscriptions import Subscriptions
@@ -55,7 +56,7 @@ class Server:
         self.peer, self.keeps = b"", "nothing"
         self.accepted: Callable[[Sequence[Frame]], None] = lambda frames: None
         self.decided: Callable[[Decision, int], None] = lambda what, session: None
-        self.execute: Callable[[NDArray[Any], Sequence[Frame]], Result] = chip.execute
+        self.execute: Callable[[NDArray[Any], Sequence[Frame]], Result] = self._execute
         self._peeker = Peeker(chip)
         self._answers: dict[Kind, Callable[[Request, Sequence[Frame]], Reply]] = {
             Kind.HELLO: self._hello, Kind.BYE: self._bye, Kind.STATUS: self._status, Kind.PEEK: self._peek,
@@ -223,6 +224,11 @@ class Server:
             Kind.OPERATE, session.number, request.seq, r.failure, r.executed, r.t_start, r.t_end, events, lost,
             values=r.values, data=tuple(r.data),
         )  # fmt: skip
+
+    def _execute(self, records: NDArray[Any], payloads: Sequence[Frame]) -> Result:
+        if len(records) <= PIECE:
+            return self.chip.execute(records, payloads)
+        return in_pieces(self.chip, records, payloads, PIECE, lambda k, done: self.chip.between_calls())
 
     def _count(self, result: Result, seconds: float) -> None:
         self.counters.operations += result.executed

@@ -132,7 +132,12 @@ class Sessions:
         self._kept_bytes = sum(len(f) for s in self._open.values() for frames in s.replies.values() for f in frames)
 
     def keep(self, session: Session, seq: int, frames: list[Frame]) -> None:
-        """Keeps a reply, and lets go of old ones beyond the limits: its session's, then those of the most silent sessions."""
+        """Keeps a reply, and lets go of old ones beyond the limits: its session's, then those of the most silent sessions.
+
+        Nothing is kept of a session that was closed in the midst of its request.
+        """
+        if session.number not in self._open:
+            return
         session.replies[seq] = frames
         self._kept_bytes += sum(map(len, frames))
         if len(session.replies) > limits.CACHED_REPLIES:

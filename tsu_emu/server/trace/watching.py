@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tsu_contract.operations import Op
 from tsu_contract.registers import REGISTER_SPACE, WINDOW_AT, WINDOW_STRIDE, access_table
 from tsu_contract.wire import Frame
 from tsu_emu.chip import Result
-from tsu_emu.digital.validate import check
+from tsu_emu.server.pieces import in_pieces
 from tsu_emu.server.session import Server
 
 
@@ -57,7 +56,7 @@ class Watching:
     """Shows the life of a server's chip to watchers; the chip lives as it would unwatched, only slower."""
 
     def __init__(self, server: Server) -> None:
-        self._server, self._chip = server, server.chip
+        self._server, self._chip, self._unwatched = server, server.chip, server.execute
         self._watchers: list[Watcher] = []
 
     def add(self, watcher: Watcher) -> None:
@@ -69,7 +68,7 @@ class Watching:
     def close(self) -> None:
         """Nobody watches any more."""
         self._chip.observe(None)
-        self._server.execute = self._chip.execute
+        self._server.execute = self._unwatched
         while self._watchers:
             self._watchers.pop().close()
 
@@ -78,23 +77,14 @@ class Watching:
             watcher.look()
 
     def _execute(self, records: NDArray[Any], payloads: Sequence[Frame] = ()) -> Result:
-        """As the chip does, an operation at a time. Whether a list is legal is told before any of it is carried out."""
-        chip = self._chip
-        check(records, payloads, chip.plant.rules, chip.plant.windows, chip.capabilities, chip.link_time)
-        whole, waiting = Result(0, chip.link_time, chip.link_time, np.empty(0, np.uint32)), iter(payloads)
-        values: list[int] = []
-        for k in range(len(records)):
+        """As the chip does, an operation at a time."""
+
+        def accessed(k: int, done: Result) -> None:
             op = Op(int(records["op"][k]))
-            part = chip.execute(records[k : k + 1], (next(waiting),) if op is Op.BLKWR else ())
-            whole.t_end = part.t_end
-            if part.failure is not None:
-                whole.failure = type(part.failure)(**{**part.failure.__dict__, "index": k})
-                break
-            values += part.values.tolist()
-            whole.data += part.data
-            seen = values[-1] if op in (Op.READ, Op.WAIT) else int(records["value"][k])
-            access = Access(op, int(records["addr"][k]), seen, part.t_start, part.t_end)
+            value = int(done.values[0]) if op in (Op.READ, Op.WAIT) else int(records["value"][k])
+            access = Access(op, int(records["addr"][k]), value, done.t_start, done.t_end)
             for watcher in self._watchers:
                 watcher.accessed(access)
-        whole.executed, whole.values = len(values), np.array(values, np.uint32)
-        return whole
+            self._chip.between_calls()
+
+        return in_pieces(self._chip, records, payloads, 1, accessed)
