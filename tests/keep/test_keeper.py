@@ -208,6 +208,32 @@ def test_full_disk_at_a_snapshot_costs_nothing() -> None:
     assert of(Life(kept).server) == before
 
 
+@pytest.mark.parametrize("withdraws", [True, False], ids=["withdrawn", "power check"])
+def test_snapshot_that_may_be_there_or_not_is_withdrawn(monkeypatch: pytest.MonkeyPatch, withdraws: bool) -> None:
+    """The directory cannot be synced just after a snapshot got its name; the journal before it goes on, and must be heard."""
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    sync, calls = kept.sync, []
+
+    def fails_after_the_name() -> None:
+        calls.append(kept.names())
+        if len(calls) == 2:
+            raise OSError(5, "broken")
+        sync()
+
+    monkeypatch.setattr(kept, "sync", fails_after_the_name)
+    if not withdraws:
+        monkeypatch.setattr(life.keeper, "_withdraw", lambda number: None)
+    life.clock += 2
+    c.operate(*NEWS)
+    assert snapshot_name(2) in calls[1]
+    c.operate(write("SYS.SCRATCH", 9), delay(100))
+    before = of(life.server)
+    ended(life)
+    assert (of(Life(kept).server) == before) is withdraws
+
+
 def test_reply_whose_request_may_not_be_on_the_disk_is_withheld_until_it_is() -> None:
     kept = disk()
     life = Life(kept)

@@ -11,7 +11,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +97,9 @@ def served(*arguments: str) -> Iterator[Killed]:
             daemon.process.close()
 
 
-def survived(kills: int, keep: str, seed: int, messages: int, ticks: int, effort: Effort) -> tuple[tuple[str, str], Killed]:
+def survived(
+    kills: int, arguments: Sequence[str], seed: int, messages: int, ticks: int, progress: Callable[[float], None]
+) -> tuple[tuple[str, str], Killed]:
     """The training on a daemon that is killed at random instants: its weights or how it failed, and the digest at its end."""
     rng = random.Random(seed)
     moments = sorted(rng.randrange(1, messages) for _ in range(kills))
@@ -110,7 +112,7 @@ def survived(kills: int, keep: str, seed: int, messages: int, ticks: int, effort
         except (tsu.TsuError, OSError) as error:
             outcome.append(f"{type(error).__name__}: {error}")
 
-    with served("--state", "DIR", "--keep", keep) as daemon:
+    with served(*arguments) as daemon:
         trainer = threading.Thread(target=train, args=(daemon.endpoint,))
         trainer.start()
         for number, moment in enumerate(moments):
@@ -120,7 +122,7 @@ def survived(kills: int, keep: str, seed: int, messages: int, ticks: int, effort
                 break
             time.sleep(rng.random() * PAUSE_SECONDS)
             daemon.kill()
-            effort.progress((number + 1) / kills)
+            progress((number + 1) / kills)
         trainer.join()
         return (outcome[0], daemon.digest()), daemon
 
@@ -134,7 +136,8 @@ def measure(effort: Effort) -> list[Row]:
         expected = alone.weights, daemon.digest()
     rows = []
     for place, keep in enumerate(("fast", "durable")):
-        found, daemon = survived(kills, keep, effort.seed + place, alone.messages, ticks, effort)
+        arguments = ("--state", "DIR", "--keep", keep)
+        found, daemon = survived(kills, arguments, effort.seed + place, alone.messages, ticks, effort.progress)
         same = found == expected
         said = "" if same else f" ({found} and not {expected}; {effort.again('F3', keep=keep)})"
         rows += [
