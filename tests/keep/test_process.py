@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from server.harness import delay, program_rows, read, records_of, wait, write
-from server.process import SMALL, Dealer, Process, finished, short_directory
+from server.process import SMALL, Dealer, Process, command, environment, finished, short_directory
 from tsu_contract.errors import Code
 from tsu_contract.program import Instruction, Opcode
 from tsu_contract.registers import value_of
@@ -89,6 +90,26 @@ def test_request_without_end_is_broken_off_by_sigterm_and_leaves_nothing(folder:
         first.signal(signal.SIGTERM)
         assert first.end() == 0
         assert 2.5 < time.monotonic() - begun < EXIT_SECONDS
+        with started(folder):
+            dealer.seq -= 1
+            assert dealer.done(read("SYS.CYCLE")).t_start == cycle
+
+
+def test_request_without_end_that_was_killed_is_left_out_by_sigterm_at_the_next_start(folder: Path) -> None:
+    with started(folder) as first, Dealer(first.endpoint) as dealer:
+        dealer.hello()
+        cycle = dealer.done(READY, *ENDLESS, write("SEQ.CTRL", 1)).t_end
+        dealer.send([bytes(f) for f in encode_request(dealer.request(delay(1 << 60)))])
+        assert dealer.nothing_comes(300)
+        killed(first)
+        config, state = str(folder / "small.toml"), str(folder / "state")
+        again = subprocess.Popen(
+            command("serve", config, "--endpoint", first.endpoint, "--state", state), env=environment(), stdout=subprocess.PIPE
+        )
+        assert dealer.nothing_comes(6000)
+        again.terminate()
+        out, _ = again.communicate(timeout=60)
+        assert (again.returncode, b'"stopped"' in out) == (0, True)
         with started(folder):
             dealer.seq -= 1
             assert dealer.done(read("SYS.CYCLE")).t_start == cycle

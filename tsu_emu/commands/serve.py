@@ -87,6 +87,7 @@ def serve(
     """
     from tsu_emu.config import ConfigError, load
     from tsu_emu.keep.edge import KeepError
+    from tsu_emu.keep.recovery import Stopped
     from tsu_emu.server.daemon import announce
     from tsu_emu.server.endpoints import EndpointError, default_endpoint
 
@@ -104,6 +105,8 @@ def serve(
         doors = door_endpoints(at, instruments, oracle, bench)
         kept = None if state is None else (state, keep is Keep.DURABLE)
         _serve(chip, Asked(at, doors, threads, exit_with_stdin, gdb, gdb_wait, trace, vcd, kept, metrics))
+    except Stopped:
+        announce("stopped", message="while carrying out again what the journal has")
     except (ConfigError, EndpointError, KeepError) as error:
         announce("error", message=str(error))
         raise failed(str(error)) from None

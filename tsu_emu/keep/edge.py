@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,13 @@ from tsu_contract.wire import Frame
 from tsu_emu.bench.door import Door
 from tsu_emu.bench.instruments import Instruments
 from tsu_emu.bench.oracle import Oracle
+from tsu_emu.chip import Chip
 from tsu_emu.keep.disk import DiskError, OsDisk
 from tsu_emu.keep.identity import identity_of
 from tsu_emu.keep.keeper import Keeper
 from tsu_emu.keep.named import verbs
 from tsu_emu.keep.records import JournalError, What
-from tsu_emu.keep.recovery import Recovered, begin
+from tsu_emu.keep.recovery import Recovered, Stopped, begin
 from tsu_emu.keep.snapshot import SnapshotError
 from tsu_emu.server.session import Server
 
@@ -60,7 +62,8 @@ def kept(server: Server, directory: Path, durable: bool, progress: Callable[[int
             identity = identity_of(server.chip.config)
             keeper = Keeper(disk, server, identity, doors, durable, time.process_time, session_number)
             oracle.add(verbs(keeper))
-            found = begin(keeper, progress)
+            with _stoppable(server.chip):
+                found = begin(keeper, progress)
         except BaseException:
             disk.close()
             raise
@@ -77,6 +80,29 @@ def kept(server: Server, directory: Path, durable: bool, progress: Callable[[int
         if not durable:
             writer.join()
         keeper.close()
+
+
+@contextmanager
+def _stoppable(chip: Chip) -> Iterator[None]:
+    """SIGTERM and SIGINT raise Stopped in the midst of a run of the chip, if this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = threading.Event()
+
+    def look() -> None:
+        if asked.is_set():
+            raise Stopped
+
+    before, chip.between_calls = chip.between_calls, look
+    kept_handlers = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        chip.between_calls = before
+        for number, handler in kept_handlers.items():
+            signal.signal(number, handler)
+    look()
 
 
 def _sync_now_and_then(keeper: Keeper, ended: threading.Event) -> None:

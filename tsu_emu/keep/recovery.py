@@ -18,6 +18,10 @@ CONFIG_NAME = "config.json"
 """The configuration, for people; the snapshots have it, too."""
 
 
+class Stopped(Exception):
+    """The daemon is to end before it has begun."""
+
+
 class Recovered(NamedTuple):
     """What was found. requests : carried out again; cut : bytes at the end of the journal that never arrived whole"""
 
@@ -31,7 +35,8 @@ def begin(keeper: Keeper, progress: Callable[[int, int], None] = lambda done, to
 
     progress : called with requests carried out again, and how many there are
     SnapshotError, JournalError: what is kept is damaged, or of another chip; nothing is changed then. OSError: the disk does not
-    do what is necessary.
+    do what is necessary. Stopped, which the chip's `between_calls` may raise: nothing is changed, but that a request is left out
+    which was under way when the daemon ended, and is so again.
     """
     kept = store.load(keeper.disk)
     if kept is None:
@@ -42,7 +47,11 @@ def begin(keeper: Keeper, progress: Callable[[int, int], None] = lambda done, to
     else:
         restore(keeper, kept.snapshot)
         keeper.segment, keeper.chain = kept.segment, kept.chain
-        done = replay(keeper, kept.records, progress)
+        try:
+            done = replay(keeper, kept.records, progress)
+        except Stopped:
+            _leave_out(keeper, kept)
+            raise
         keeper.resume()
     keeper.keep_all()
     return Recovered(kept is None, done, kept.cut if kept else 0)
@@ -63,6 +72,18 @@ def restore(keeper: Keeper, snapshot: Snapshot) -> None:
     if holder:
         keeper.server.lease.take(holder, client, seconds)
     keeper.number = snapshot.number
+
+
+def _leave_out(keeper: Keeper, kept: store.Kept) -> None:
+    """The request under way, if it is the last: nobody has its reply. A client may send it again."""
+    under_way = keeper.number - 1
+    if any(record.what in REQUESTS and record.number > under_way for record in kept.records):
+        return
+    keeper.server.chip.between_calls = lambda: None
+    restore(keeper, kept.snapshot)
+    replay(keeper, [record for record in kept.records if record.number < under_way], lambda done, total: None)
+    keeper.number = under_way
+    keeper.next_segment(anew=True)
 
 
 def replay(keeper: Keeper, records: list[Record], progress: Callable[[int, int], None]) -> int:
