@@ -28,11 +28,12 @@ class Bench:
     def __init__(self, config: str, image: Path | None, changes: Mapping[str, str], driven: bool) -> None:
         self._changes = dict(changes) | ({"cpu.image": str(image)} if image is not None else {})
         self.config = load(config, self._changes)
-        self._driver = InProcessChip(self.config) if driven else None
+        self._driver = InProcessChip(self.config, record=image is None) if driven else None
         if self._driver is None:
             see_compiled(self.config)
         self.emulated = self._driver.emulated if self._driver is not None else EmulatedChip(self.config)
-        self.oracle, self.instruments = InProcessOracle(self.emulated), InProcessInstruments(self.emulated)
+        self.oracle = self._driver.oracle if self._driver else InProcessOracle(self.emulated)
+        self.instruments = self._driver.instruments if self._driver else InProcessInstruments(self.emulated)
         self.firmware = Firmware(self.emulated) if image is not None else None
 
     @property
@@ -52,8 +53,15 @@ class Bench:
 
         ValueError: the chip lacks what is to be hit; KeyError: no such kind.
         """
+        if self._driver is not None and self._driver.recorded is not None:
+            self._driver.recorded.spoilt = True
         target = Target(self.emulated, np.arange(len(self.emulated.state.core_ram)), 0xFF)
         return strike(kind, target, np.random.default_rng(seed))
+
+    def recording(self, folder: Path, name: str) -> Path | None:
+        """A file with all that driver, oracle and instruments asked of the chip, for `tsu-emu replay`; None if there was more."""
+        recorded = self._driver.recorded if self._driver is not None else None
+        return recorded.write(folder, name) if recorded is not None else None
 
     def described(self) -> list[str]:
         """The chip in words: configuration, seeds, time, faults, and what the core did last."""

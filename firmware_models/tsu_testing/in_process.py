@@ -16,15 +16,16 @@ from tsu_driver import Chip
 from tsu_driver.errors import LinkError, error_of
 from tsu_driver.instruments import Instruments
 from tsu_emu.bench.client import Oracle, OracleError
-from tsu_emu.bench.door import Door
 from tsu_emu.bench.instruments import Instruments as InstrumentsDoor
 from tsu_emu.bench.oracle import Oracle as OracleDoor
 from tsu_emu.chip import Chip as EmulatedChip
 from tsu_emu.config import ChipConfig, load
 from tsu_emu.jit import cache_directory
+from tsu_emu.keep.records import What
 from tsu_emu.server.session import Server
 from tsu_emu.warmup import warm_up
 from tsu_firmware import firmware_of
+from tsu_testing.recorded import Handler, Recorded
 
 _COMPILED: set[str] = set()
 """Kinds of cells whose code this process has seen compiled."""
@@ -33,8 +34,8 @@ _COMPILED: set[str] = set()
 class InProcessLink:
     """A `tsu_driver.Link` that hands frames to the session at once; both sides have copies of their own, as over a wire."""
 
-    def __init__(self, server: Server) -> None:
-        self._server: Server | None = server
+    def __init__(self, server: Server | Recorded) -> None:
+        self._server: Server | Recorded | None = server
 
     def call(self, request: Request, timeout_s: float) -> Reply:
         """The reply, however long it takes; LinkError after `close`."""
@@ -50,15 +51,16 @@ class InProcessLink:
 class InProcessOracle(Oracle):
     """The oracle of a chip in this process."""
 
-    def __init__(self, chip: EmulatedChip) -> None:
-        self._door = OracleDoor(chip)
+    def __init__(self, chip: EmulatedChip, recorded: Recorded | None = None) -> None:
+        door = OracleDoor(chip)
+        self._handle = recorded.door(What.ORACLE, door) if recorded else door.handle
 
     def close(self) -> None:
         """Nothing is to be let go of."""
 
     def ask(self, verb: str, /, **body: Any) -> bench.Reply:
         """As over a wire; OracleError if it refuses."""
-        reply = _asked(self._door, verb, body)
+        reply = _asked(self._handle, verb, body)
         if reply.failure is not None:
             raise OracleError(ProtocolError(reply.failure))
         return reply
@@ -67,15 +69,16 @@ class InProcessOracle(Oracle):
 class InProcessInstruments(Instruments):
     """The instruments round a chip in this process."""
 
-    def __init__(self, chip: EmulatedChip) -> None:
-        self.url, self._door = "this process", InstrumentsDoor(chip)
+    def __init__(self, chip: EmulatedChip, recorded: Recorded | None = None) -> None:
+        door = InstrumentsDoor(chip)
+        self.url, self._handle = "this process", recorded.door(What.INSTRUMENTS, door) if recorded else door.handle
         self.identity = self._ask("identify")
 
     def close(self) -> None:
         """Nothing is to be let go of; settings stay."""
 
     def _ask(self, verb: str, **body: Any) -> dict[str, Any]:
-        reply = _asked(self._door, verb, body)
+        reply = _asked(self._handle, verb, body)
         if reply.failure is not None:
             raise error_of(reply.failure)
         return reply.body
@@ -85,15 +88,18 @@ class InProcessChip(Chip):
     """The driver's chip, with its bench.
 
     config : of the emulated chip; oracle : faults and truth, for tools and tests; instruments : ambient, supply, source, time
-    emulated : the chip itself, past its pins
+    emulated : the chip itself, past its pins; recorded : all that is asked of it, if that is recorded
     """
 
-    def __init__(self, config: ChipConfig, *, threads: int = 1) -> None:
+    def __init__(self, config: ChipConfig, *, threads: int = 1, record: bool = False) -> None:
         see_compiled(config)
         firmware = None if config.cpu.image else firmware_of(config.cpu.firmware, config.map.registers().hash_word)
         self.emulated = emulated = EmulatedChip(config, firmware, threads=threads)
-        self.config, self.oracle, self.instruments = config, InProcessOracle(emulated), InProcessInstruments(emulated)
-        super().__init__(InProcessLink(Server(emulated)))
+        server = Server(emulated)
+        self.recorded = Recorded(server) if record else None
+        self.config, self.oracle = config, InProcessOracle(emulated, self.recorded)
+        self.instruments = InProcessInstruments(emulated, self.recorded)
+        super().__init__(InProcessLink(self.recorded or server))
 
 
 def open_in_process(
@@ -130,5 +136,5 @@ def _copied(frames: list[Frame]) -> list[Frame]:
     return [bytes(frame) for frame in frames]
 
 
-def _asked(door: Door, verb: str, body: dict[str, Any]) -> bench.Reply:
-    return decode_answer(_copied(door.handle(encode_question(bench.Request(verb, 1, body)))))
+def _asked(handle: Handler, verb: str, body: dict[str, Any]) -> bench.Reply:
+    return decode_answer(_copied(handle(encode_question(bench.Request(verb, 1, body)))))

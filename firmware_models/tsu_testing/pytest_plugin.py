@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tsu", "emulated chips")
     group.addoption("--tsu-die-seed", type=int, metavar="N", help="die of all chips, instead of the tests' own")
     group.addoption("--tsu-run-seed", type=int, metavar="N", help="life of all chips, instead of the tests' own")
+    group.addoption("--tsu-recordings", type=Path, metavar="DIR", help="recordings of failed tests go there")
     group.addoption("--tsu-coverage", type=Path, metavar="FILE", help="write line and branch coverage of firmware here (lcov)")
 
 
@@ -102,6 +103,12 @@ def _add_coverage(config: pytest.Config, bench: Bench) -> None:
     found[path].add(bench.firmware.tracer, core)
 
 
+def _recordings(config: pytest.Config) -> Path:
+    """Where recordings of failed tests go: where it was asked for, else beside pytest's cache."""
+    asked: Path | None = config.getoption("tsu_recordings")
+    return asked or config.rootpath / ".pytest_cache" / "tsu-recordings"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -113,6 +120,8 @@ def pytest_runtest_makereport(
         seeds = bench.seeds
         command = ["python", "-m", "pytest", item.nodeid, *(f"--tsu-{name}-seed={seed}" for name, seed in seeds.items())]
         lines = [*bench.described(), f"repeat with: {shlex.join(command)}"]
+        recording = bench.recording(_recordings(item.config), item.nodeid)
+        lines += [f"or replay what its chip did: {shlex.join(['tsu-emu', 'replay', str(recording)])}"] if recording else []
         report.sections.append(("tsu chip", "\n".join(lines)))
     return report
 

@@ -98,6 +98,31 @@ def test_it(tsu_firmware, tsu_bench):
     run(pytester, body, "--tsu-die-seed=9", "--tsu-run-seed=4").assert_outcomes(passed=1)
 
 
+def test_a_failure_leaves_a_recording_of_what_the_chip_did(pytester: pytest.Pytester) -> None:
+    """Not if something was done to the chip that no recording has."""
+    body = """
+def test_it(tsu_chip, tsu_bench):
+    tsu_bench.oracle.inject("stuck-cell", cell=2, at="up")
+    tsu_bench.instruments.ambient(310.0)
+    tsu_chip.run(100)
+    assert tsu_chip.read() is None
+
+def test_struck(tsu_chip, tsu_bench):
+    tsu_bench.strike("stuck-cell", 1)
+    assert False
+"""
+    result = run(pytester, body, "--tsu-recordings=takes")
+    result.assert_outcomes(failed=2)
+    lines = [line for line in result.outlines if line.startswith("or replay what its chip did: tsu-emu replay takes/")]
+    assert len(lines) == 1
+    take = pytester.path / lines[0].rsplit(" ", 1)[1]
+    assert [path.name for path in take.parent.iterdir()] == [take.name]
+    replayed = subprocess.run(
+        [sys.executable, "-m", "tsu_emu", "replay", str(take)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (replayed.returncode, "and so is the state at the end" in replayed.stdout) == (0, True), replayed.stderr
+
+
 def test_what_is_refused(pytester: pytest.Pytester) -> None:
     result = run(pytester, "def test_it(tsu_firmware):\n    pass\n")
     result.assert_outcomes(errors=1)
