@@ -141,9 +141,13 @@ def script(rng: random.Random, count: int) -> list[tuple[np.ndarray[Any, Any], t
 
 
 class World:
-    """One simulation. crashes : of the daemon so far; refusals : requests refused as NOT_KEPT"""
+    """One simulation. trouble : room, chance of errors and of short writes when the disk is in trouble, drawn if not given
 
-    def __init__(self, options: Options) -> None:
+    crashes : of the daemon so far; refusals : requests refused as NOT_KEPT
+    """
+
+    def __init__(self, options: Options, trouble: tuple[int | None, float, float] | None = None) -> None:
+        self._trouble = trouble
         self.options, self._rng = options, random.Random(options.seed ^ 0x5EED)
         self._disk = FaultyDisk(self._rng)
         self.clients = [Client(k, script(self._rng, options.requests)) for k in range(options.clients)]
@@ -178,8 +182,8 @@ class World:
         if self._tick == self._trouble_until:
             faults.room, faults.errors, faults.short = None, 0.0, 0.0
         if rng.random() < options.trouble:
-            faults.room = rng.choice((None, rng.randrange(3000)))
-            faults.errors, faults.short = rng.choice((0.0, 0.2, 1.0)), rng.choice((0.0, 0.5))
+            drawn = rng.choice((None, rng.randrange(3000))), rng.choice((0.0, 0.2, 1.0)), rng.choice((0.0, 0.5))
+            faults.room, faults.errors, faults.short = self._trouble or drawn
             self._trouble_until = self._tick + rng.randrange(1, 150)
         if faults.crash_in is None and rng.random() < options.crashes:
             faults.crash_in = rng.randrange(40)

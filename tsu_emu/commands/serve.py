@@ -180,7 +180,7 @@ def _serve(config: ChipConfig, asked: Asked) -> None:
                 notifier.ready()
 
             daemon.run(ready)
-    if asked.exit_with_stdin:
+    if asked.exit_with_stdin or asked.kept is not None:
         # whoever started it waits for its end, and the interpreter takes its time over compiled code
         os._exit(0)
 

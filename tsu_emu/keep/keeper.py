@@ -133,6 +133,11 @@ class Keeper:
             return self._mended()
         return True
 
+    @property
+    def behind(self) -> bool:
+        """Whether something was written that may not be on the disk yet."""
+        return self._journal is not None and self._journal.behind
+
     def sync(self) -> None:
         """Brings to the disk what was written; may be called by a thread of its own. Trouble is noticed at the next request."""
         journal = self._journal
