@@ -93,5 +93,5 @@ class Bus:
             for name in self.changing:
                 self.shadow.pop(name, None)
         if RESET in written:
-            for name in [n for n in self.shadow if n in self.session.map.registers]:
-                del self.shadow[name]
+            # what of the windows a reset clears is the chip's policy
+            self.shadow.clear()

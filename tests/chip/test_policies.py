@@ -9,7 +9,7 @@ import pytest
 
 from chip.pins import Desk
 from chip.test_core import FOREVER, desk, li, put, to
-from serving import config
+from serving import config, opened
 from tsu_contract.errors import Code
 from tsu_contract.operations import Op
 from tsu_contract.program import Opcode
@@ -70,6 +70,17 @@ def test_what_a_reset_clears_no_longer_acts(domain: str) -> None:
             spins.append(d.spins())
         mean = np.mean(spins, axis=(0, 1))
         assert (mean > 0.9).all() if acts else (abs(mean) < 0.09).all()
+
+
+@pytest.mark.parametrize("domain", ["digital", "chip"])
+def test_the_driver_remembers_nothing_over_a_reset(domain: str) -> None:
+    """Clamps are written by the word, so that it has to know those that are there."""
+    with opened(config(THREE, planes=2, policy={"reset": domain})) as (chip, host):
+        host.clamp([0], [1])
+        host.write_register("SYS.CTRL", RESET=1)
+        host.clamp([1], [1])
+        clamped = (chip.state.clamp_mask_next != 0).any(axis=0).tolist()
+    assert clamped == [domain == "digital", True, False]
 
 
 @pytest.mark.parametrize("domain", ["core", *KEPT])
