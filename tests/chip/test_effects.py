@@ -334,7 +334,7 @@ def test_every_effect_of_the_schema_is_tested() -> None:
         path.split(".")[-1]
         for kind in CELLS
         for path in leaves(everything(kind))
-        if path.split(".")[0] not in ("timing", "fabric", "seeds", "cpu")
+        if path.split(".")[0] not in ("timing", "fabric", "seeds", "cpu", "policy", "map")
     }
     named = {name.split(" ")[0].split(".")[-1] for name in CASES} | HERE | set(ELSEWHERE)
     assert values - named - (SIZES - {"die"}) == set()
