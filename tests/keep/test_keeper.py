@@ -294,6 +294,22 @@ def test_lease_is_held_over_a_restart_whatever_recovery_finds() -> None:
         assert decode_reply(again.handle(encode_request(Request(Kind.OPERATE, holder.session, 2)))).failure is None
 
 
+def test_decision_that_cannot_be_written_stands_and_is_in_the_next_snapshot() -> None:
+    kept = disk()
+    life = Life(kept)
+    c, other = client(life), client(life)
+    kept.faults.room = 0
+    life.server.decide(Decision.SILENT, c.session)
+    assert refused(life, other) is Code.NOT_KEPT
+    kept.faults.room = None
+    other.operate(*NEWS)
+    before = of(life.server)
+    ended(life, power=True)
+    again = Life(kept)
+    assert of(again.server) == before
+    assert [session.number for session in again.server.sessions] == [other.session]
+
+
 def test_hello_tells_how_it_is_kept_and_a_number_nobody_guesses() -> None:
     for durable, said in ((True, "durable"), (False, "fast")):
         life = Life(disk(), durable=durable, draw=5_000_000)

@@ -89,7 +89,15 @@ class Keeper:
         return write
 
     def _decided(self, what: Decision, session: int) -> None:
-        self._write(What.DECIDED, session, what.value.encode())
+        """The daemon decides something of a session that no request asked for, and whatever the disk does.
+
+        If it cannot be written, nothing else is until a new snapshot has it.
+        """
+        try:
+            self._write(What.DECIDED, session, what.value.encode())
+        except ProtocolError:
+            if self._journal is not None:
+                self._journal.sound = False
 
     def _write(self, what: What, session: int, body: bytes) -> None:
         if not self._in_order() and not self._mended():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -83,9 +82,8 @@ class Server:
             return wire.encode_reply(Reply(request.kind, request.session, request.seq, error.failure))
 
     def decide(self, what: Decision, session: int) -> None:
-        """The daemon does something to a session by itself; if that cannot be kept, a later start finds the session as it was."""
-        with suppress(ProtocolError):
-            self.decided(what, session)
+        """The daemon does something to a session by itself."""
+        self.decided(what, session)
         self.apply(what, session)
 
     def apply(self, what: Decision, session: int) -> None:
