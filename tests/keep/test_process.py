@@ -106,7 +106,10 @@ def test_request_without_end_that_was_killed_is_left_out_by_sigterm_at_the_next_
         again = subprocess.Popen(
             command("serve", config, "--endpoint", first.endpoint, "--state", state), env=environment(), stdout=subprocess.PIPE
         )
-        assert dealer.nothing_comes(6000)
+        assert again.stdout is not None
+        while b"carrying out again" not in again.stdout.readline():
+            assert again.poll() is None
+        assert dealer.nothing_comes(4000)
         again.terminate()
         out, _ = again.communicate(timeout=60)
         assert (again.returncode, b'"stopped"' in out) == (0, True)

@@ -62,7 +62,7 @@ def lost(seed: int) -> int:
     for _ in range(answered):
         client.operate(WRITE)
     disk.crash(power=True)
-    (session,) = started().server.sessions.all()
+    (session,) = started().server.sessions
     return answered - session.last_seq
 
 

@@ -229,7 +229,7 @@ def _kept(server: Server, asked: tuple[Path, bool] | None) -> Iterator[Kept | No
     from tsu_emu.keep.edge import kept
     from tsu_emu.server.daemon import announce
 
-    last = time.monotonic()
+    last = 0.0
 
     def tell(done: int, total: int) -> None:
         nonlocal last
