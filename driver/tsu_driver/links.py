@@ -17,7 +17,7 @@ SOCKET_BYTES = 1 << 20
 """Asked of the system for each direction: bulk data then wake the other side less often."""
 
 
-NUMBERED = (Kind.OPERATE, Kind.BYE)
+NUMBERED = (Kind.OPERATE, Kind.LEASE, Kind.BYE)
 """Kinds of requests that have a number."""
 RESEND_S = 1.0
 """A request without a reply is sent again after so long, then after twice, four times ... so long, while its time lasts."""

@@ -15,6 +15,7 @@ from tsu_contract.capabilities import Capabilities
 from tsu_contract.wire import Kind, Reply, Request
 from tsu_driver.batch import Batch
 from tsu_driver.boot import read_capabilities
+from tsu_driver.curve import SCHEME
 from tsu_driver.errors import HostError, LinkError, LinkTimeout, error_of
 from tsu_driver.links import Link, ZmqLink
 from tsu_driver.session import Session
@@ -40,7 +41,7 @@ class Update:
 def status(url: str, *, timeout_s: float = 5.0) -> dict[str, Any]:
     """What a daemon and its chip are at, as a map; docs/protocol.md, STATUS, lists the keys.
 
-    url : `ipc://path` or `tcp://host:port`. It is answered at any time, also in the midst of another host's long run.
+    url : as of `tsu_driver.open`, without `emu:`. It is answered at any time, also in the midst of another host's long run.
     LinkTimeout: nobody answers within `timeout_s` seconds.
     """
     link = ZmqLink(_endpoint(url))
@@ -140,8 +141,8 @@ class Observer:
 
 
 def _endpoint(url: str) -> str:
-    if not url.startswith(("ipc://", "tcp://")):
-        raise HostError(f"cannot look at {url!r}; a URL is ipc://path or tcp://host:port here")
+    if not url.startswith(("ipc://", "tcp://", SCHEME)):
+        raise HostError(f"cannot look at {url!r}; a URL is ipc://path, tcp://host:port or {SCHEME}... here")
     return url
 
 
