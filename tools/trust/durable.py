@@ -31,7 +31,7 @@ WRITE = (Op.WRITE, register("SYS.SCRATCH").at(), 1, 0, 0)
 FAST_SECONDS = 0.1
 SLACK_SECONDS = 0.1
 """What a busy machine's scheduler and disk may add."""
-ROUND = 200
+ROUND = 50
 
 
 class Turns:
@@ -85,7 +85,7 @@ def longest_unsynced(seconds: float) -> float:
 
 
 def costs(rounds: int) -> dict[str, float]:
-    """Microseconds of a round trip by mode, medians of rounds that take turns."""
+    """Microseconds of a round trip by mode, median of all requests of rounds that take turns."""
     modes: dict[str, tuple[str, ...]] = {"nothing": (), "fast": ("--keep", "fast"), "durable": ("--keep", "durable")}
     taken: dict[str, list[float]] = {mode: [] for mode in modes}
     with short_directory() as folder, ExitStack() as stack:
@@ -98,10 +98,10 @@ def costs(rounds: int) -> dict[str, float]:
                 raise ValueError(f"HELLO names another mode than {mode}")
         for _ in range(rounds):
             for mode, dealer in dealers.items():
-                begun = time.perf_counter()
                 for _ in range(ROUND):
+                    begun = time.perf_counter()
                     dealer.done(WRITE)
-                taken[mode].append((time.perf_counter() - begun) / ROUND * 1e6)
+                    taken[mode].append((time.perf_counter() - begun) * 1e6)
     return {mode: median(found) for mode, found in taken.items()}
 
 
@@ -112,7 +112,7 @@ def measure(effort: Effort) -> list[Row]:
     effort.progress(0.4)
     unsynced = longest_unsynced(effort.size(3, 60))
     effort.progress(0.7)
-    cost = costs(effort.size(10, 50))
+    cost = costs(effort.size(20, 200))
     again = "" if not any(gone) else f" ({effort.again('F4')})"
     return [
         Row.at_most(f"durable: answered requests lost in {count} losses of power{again}", float(sum(gone)), 0),

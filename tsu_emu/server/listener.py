@@ -23,7 +23,9 @@ SOCKET_BYTES = 1 << 20
 
 
 class Keeping(Protocol):
-    """What keeps the chip, as far as the daemon knows it."""
+    """What keeps the chip, as far as the daemon knows it. durable : replies wait for the disk, so that they had better go together"""
+
+    durable: bool
 
     def settle(self) -> bool:
         """Before the replies of a turn go out: whether they may."""
@@ -78,15 +80,15 @@ class Listener:
     def answer_some(self) -> None:
         """Answers what has arrived, up to MESSAGES_A_TURN."""
         with suppress(zmq.Again):
-            for _ in range(MESSAGES_A_TURN if self._keeping is None else 1):
+            for _ in range(1 if self._keeping and self._keeping.durable else MESSAGES_A_TURN):
                 self.answer(zmq.NOBLOCK)
 
     def _answer_turn(self, keeping: Keeping, flags: int) -> None:
-        """Answers a request and others that have come meanwhile, together."""
+        """Answers a request, together with others that have come meanwhile if their replies wait for the disk."""
         owed = [self._answered(flags)]
         try:
             with suppress(zmq.Again):
-                while len(owed) < MESSAGES_A_TURN:
+                while keeping.durable and len(owed) < MESSAGES_A_TURN:
                     owed.append(self._answered(zmq.NOBLOCK))
         finally:
             if keeping.settle():
