@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from keep.trusting import Life, client, disk, moved
@@ -308,6 +310,45 @@ def test_decision_that_cannot_be_written_stands_and_is_in_the_next_snapshot() ->
     again = Life(kept)
     assert of(again.server) == before
     assert [session.number for session in again.server.sessions] == [other.session]
+
+
+def test_no_snapshot_is_taken_in_the_midst_of_a_request() -> None:
+    """A decision falls into a request while the disk is full, another one when it has room again."""
+    kept = disk()
+    life = Life(kept)
+    c, cut, gone = client(life), client(life), client(life)
+    execute = life.chip.execute
+
+    def deciding(*arguments: Any) -> Any:
+        for room, who in ((0, cut), (None, gone)):
+            kept.faults.room = room
+            life.keeper.decided("close", who.session)
+            life.server.sessions.close(life.server.sessions.of(who.session))
+        return execute(*arguments)
+
+    life.chip.execute = deciding  # type: ignore[method-assign]
+    c.operate(*NEWS)
+    life.chip.execute = execute  # type: ignore[method-assign]
+    now = of(life.server)
+    ended(life, power=True)
+    assert of(Life(kept).server) == now
+
+
+def test_end_in_trouble_leaves_what_can_be_recovered() -> None:
+    """A request is broken off while the journal has a torn end that could not be removed."""
+    kept = disk()
+    life = Life(kept)
+    c = client(life)
+    c.operate(*NEWS)
+    life.keeper.sync()
+    kept.faults.short, kept.faults.errors = 1.0, 0.7
+    while life.keeper._in_order():
+        refused(life, c)
+    kept.faults.short = kept.faults.errors = 0.0
+    life.keeper._broken_off = True
+    before = of(life.server)
+    life.keeper.close()
+    assert of(Life(kept).server) == before
 
 
 def test_hello_tells_how_it_is_kept_and_a_number_nobody_guesses() -> None:

@@ -91,7 +91,7 @@ class Keeper:
     def _decided(self, what: Decision, session: int) -> None:
         """The daemon decides something of a session that no request asked for, and whatever the disk does.
 
-        If it cannot be written, nothing else is until a new snapshot has it.
+        If it cannot be written, nothing else is until a new snapshot has it; none is taken in the midst of a request.
         """
         try:
             self._write(What.DECIDED, session, what.value.encode())
@@ -100,7 +100,7 @@ class Keeper:
                 self._journal.sound = False
 
     def _write(self, what: What, session: int, body: bytes) -> None:
-        if not self._in_order() and not self._mended():
+        if not self._in_order() and (self._under_way or not self._mended()):
             raise fail(Code.NOT_KEPT, f"nothing was done, for it cannot be kept: {self.trouble}")
         assert self._journal is not None
         try:
@@ -275,10 +275,10 @@ class Keeper:
         if journal is None:
             return
         try:
-            if self._broken_off:
+            if not self._broken_off:
+                self.next_segment(anew=not journal.sound)
+            elif journal.sound:
                 journal.add(What.UNDONE, self.server.chip.link_time, 0)
-            elif self._in_order():
-                self.next_segment()
             self.sync()
         except OSError as error:
             LOG.warning("no snapshot could be taken at the end: %s; the journal has it all", error)
