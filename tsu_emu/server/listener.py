@@ -23,7 +23,7 @@ SOCKET_BYTES = 1 << 20
 
 
 class Keeping(Protocol):
-    """What keeps the chip, as far as the daemon knows it. durable : replies wait for the disk, so that they had better go together"""
+    """What keeps the chip, as far as the daemon knows it. durable : replies wait for the disk, and had better go together"""
 
     durable: bool
 
