@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,16 @@ def test_another_configuration_says_which_keys_differ(data: bytes) -> None:
     assert said == "it is of another configuration: clock.hz was 100000000, is 50000000; seeds.run was 1, is 5"
     described = parse({**TINY, "description": "words", "provenance": {"clock.hz": "a guess"}})
     assert difference(decode(data).identity, identity_of(described)) == ""
+
+
+def test_configuration_of_a_program_that_lacked_a_key_is_the_same_with_its_default_and_another_without() -> None:
+    here = identity_of(parse(TINY))
+    for hz, said in ((100_000_000, ""), (50_000_000, "it is of another configuration: clock.hz was 100000000, is 50000000")):
+        old = {key: value for key, value in here.values.items() if key != "clock"}
+        now = identity_of(parse({**TINY, "clock": {"hz": hz}}))
+        assert difference(here._replace(config=json.dumps(old)), now) == said
+    unknown = here._replace(config=json.dumps({**here.values, "later": 1}))
+    assert difference(unknown, here) == "it is of another configuration: later was 1, is null"
 
 
 def test_another_image_is_another_chip_wherever_it_lies(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tsu_emu.config import ChipConfig
+from tsu_emu.config import ChipConfig, ConfigError, parse
 
 PATHS = ("cpu.image", "map.file")
 """Where a file lies; what is in it counts."""
@@ -35,16 +35,29 @@ class Identity(NamedTuple):
 
 def identity_of(config: ChipConfig) -> Identity:
     """Of a chip of that configuration; OSError if its image cannot be read."""
-    data = config.model_dump(mode="json", by_alias=True, exclude={"description", "provenance"})
+    data = _plain(config)
     image = hashlib.sha256(Path(config.cpu.image).read_bytes()).hexdigest() if config.cpu.image else ""
     return Identity(config.map.registers().hash, json.dumps(data, sort_keys=True, separators=(",", ":")), image)
+
+
+def _plain(config: ChipConfig) -> dict[str, Any]:
+    """What of a configuration the chip depends on."""
+    return config.model_dump(mode="json", by_alias=True, exclude={"description", "provenance"})
+
+
+def _completed(values: dict[str, Any]) -> dict[str, Any]:
+    """An earlier program's values, with this one's defaults for keys that it did not have."""
+    try:
+        return _plain(parse(values))
+    except ConfigError:
+        return values
 
 
 def difference(kept: Identity, here: Identity) -> str:
     """What is not the same, in words; "" if a state of the one is a state of the other. Where a file lies is no difference."""
     if kept.map_hash != here.map_hash:
         return f"it is of register map {kept.map_hash[:16]}..., this is {here.map_hash[:16]}..."
-    theirs, ours = (_leaves(identity.values, "") for identity in (kept, here))
+    theirs, ours = _leaves(_completed(kept.values), ""), _leaves(here.values, "")
     keys = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key) and key not in PATHS)
     if keys:
         shown = [f"{key} was {_short(theirs.get(key))}, is {_short(ours.get(key))}" for key in keys[:SHOWN]]

@@ -137,7 +137,7 @@ class Keeper:
             self._journal.sync()
         except OSError as error:
             self._note(error)
-            self._doubtful |= {head for head in turn if _is_operate(head)}
+            self._doubtful |= {head for head in turn if _is_numbered(head)}
             return self._mended()
         return True
 
@@ -289,10 +289,10 @@ class Keeper:
             self.disk.close()
 
 
-def _is_operate(head: bytes) -> bool:
-    """Whether the header of a request is that of an OPERATE, which has a reply that is kept."""
+def _is_numbered(head: bytes) -> bool:
+    """Whether the header of a request is that of one whose reply is kept."""
     try:
         values: list[Any] = wire.read_header(head, 6)
     except ProtocolError:
         return False
-    return bool(values[2] == Kind.OPERATE)
+    return bool(values[2] in (Kind.OPERATE, Kind.LEASE))
