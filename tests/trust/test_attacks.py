@@ -12,7 +12,7 @@ from server.harness import write
 from trust.trusting import module
 from tsu_contract.wire import decode_reply
 
-attacks, attacks_list, zmtp = map(module, ("attacks", "attacks_list", "zmtp"))
+attacks, attacks_list, attacks_messages, zmtp = map(module, ("attacks", "attacks_list", "attacks_messages", "zmtp"))
 Effort = module("effort").Effort
 
 
@@ -80,7 +80,7 @@ def test_random_attacks_repeat_with_their_seed() -> None:
 def test_worker_that_swallows_a_message_without_end_is_ended_and_replaced(data: bytes, tmp_path: Path) -> None:
     """Also without any daemon behind the gateway."""
     with Gateway("--to", f"ipc://{tmp_path}/none", "--listen", "tcp://127.0.0.1:*", "--memory", "64") as gateway:
-        attacks_list.endless_message(lambda: zmtp.Raw(gateway.endpoint), data, 30.0)
+        attacks_messages.endless_message(lambda: zmtp.Raw(gateway.endpoint), data, 30.0)
         assert 64 <= gateway.event("worker-too-large")["megabytes"] < 64 * attacks.OVERSHOOT
         assert gateway.event("worker-died")["again_in_s"] == 0.0
         gateway.event("worker-started")

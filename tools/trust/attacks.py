@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trust.attacks_list import ATTACKS, endless_message
+from trust.attacks_list import ATTACKS
+from trust.attacks_messages import endless_message
 from trust.effort import Effort
 from trust.zmtp import Raw
 
