@@ -45,7 +45,7 @@ def cut_in_a_message(connect: Connect, rng: random.Random) -> None:
 
 @attack
 def messages_of_many_frames(connect: Connect, rng: random.Random) -> None:
-    once(connect, frame(hello()[0], MORE) + frame(b"", MORE) * 50_000 + frame(b""), shaken=True, wait=1.0)
+    once(connect, frame(hello()[0], MORE) + frame(b"", MORE) * 20_000 + frame(b""), shaken=True, wait=1.0)
 
 
 @attack
