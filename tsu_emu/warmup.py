@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numba
@@ -16,6 +17,7 @@ from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 
 from tsu_contract.capabilities import VALUE_KINDS, Capabilities
+from tsu_contract.errors import ProtocolError
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
@@ -158,3 +160,9 @@ def _live(config: ChipConfig) -> None:
     result = chip.execute(records, payloads)
     if result.failure is not None:
         raise AssertionError(f"the warm-up chip failed: {result.failure.message}")
+    alone = np.zeros(1, RECORD)
+    alone[0] = (Op.READ, 0, 0, scratch, 0, 0, 0)
+    chip.execute(alone)
+    alone["addr"] = scratch + 1
+    with suppress(ProtocolError):
+        chip.execute(alone)
