@@ -316,7 +316,7 @@ ELSEWHERE = {
     **dict.fromkeys(("lot", "wafer", "radial", "dies_per_wafer", "wafers_per_lot"), "analog/test_wafer.py"),
     "tail_degrees": "analog/test_tails.py", "defect_alpha": "analog/test_clusters.py", "defect_radius": "analog/test_clusters.py",
     "quality": "physics/test_gaussian.py", "mode_tau_s": "physics/test_mixture.py",
-    "generator": "physics/test_distribution.py",
+    "generator": "physics/test_distribution.py", "clock": "analog/test_glauber.py",
     **dict.fromkeys(
         ("offset_kt", "slope", "coupler_gain", "coupler_offset_kt", "temperature"), "chip/test_measured_die.py"
     ),

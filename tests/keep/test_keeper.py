@@ -322,13 +322,12 @@ def test_no_snapshot_is_taken_in_the_midst_of_a_request() -> None:
     def deciding(*arguments: Any) -> Any:
         for room, who in ((0, cut), (None, gone)):
             kept.faults.room = room
-            life.keeper.decided("close", who.session)
-            life.server.sessions.close(life.server.sessions.of(who.session))
+            life.server.decide(Decision.SILENT, who.session)
         return execute(*arguments)
 
-    life.chip.execute = deciding  # type: ignore[method-assign]
+    life.server.execute = deciding
     c.operate(*NEWS)
-    life.chip.execute = execute  # type: ignore[method-assign]
+    life.server.execute = execute
     now = of(life.server)
     ended(life, power=True)
     assert of(Life(kept).server) == now

@@ -87,7 +87,7 @@ def refused_but_done(patch: pytest.MonkeyPatch) -> None:
 
 def answers_in_doubt(patch: pytest.MonkeyPatch) -> None:
     """Replies to what may not be on the disk go out when they are asked for again."""
-    patch.setattr(keeping, "_is_operate", lambda head: False)
+    patch.setattr(keeping, "_is_numbered", lambda head: False)
 
 
 def tails_left_in_place(patch: pytest.MonkeyPatch) -> None:

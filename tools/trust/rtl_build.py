@@ -6,6 +6,7 @@ Nothing of the emulator is in it: the same SystemRDL goes through another genera
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ def build(folder: Path) -> Built:
     words, assigns = _hardware(top)
     (folder / "tsu_top.sv").write_text(WRAPPER.format(words=len(words), last=32 * len(words) - 1, assigns="\n".join(assigns)))
     options = ["--cc", "--exe", "--build", "-j", "2", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0"]
-    files = ["tsu_rtl_pkg.sv", "tsu_rtl.sv", "tsu_top.sv", str(MAIN)]
+    shutil.copy(MAIN, folder)  # make takes no path with a space
+    files = ["tsu_rtl_pkg.sv", "tsu_rtl.sv", "tsu_top.sv", MAIN.name]
     command = ["verilator", *options, "--top-module", "tsu_top", "-o", "tsu_top", *files]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=BUILD_SECONDS)
     if done.returncode:

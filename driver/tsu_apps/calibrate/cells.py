@@ -20,7 +20,7 @@ SLOPES = (60_000, 800_000, 800_000)
 """Samples of each cell in the rounds of slope trimming. Each round's noise goes into its step, so a step is the round's share of
 all samples so far: what is left is the noise of all rounds together."""
 PASSES = 8
-"""Bias sweeps that a measurement of slopes consists of."""
+"""Bias sweeps that a measurement of slopes consists of, if it has samples for so many; at least four."""
 MOVES = 0.97
 """Greatest |mean| of a cell that may be worth trimming."""
 
@@ -124,17 +124,19 @@ class Slopes(Procedure):
         """
         signs = slope_signs(work.chip)
         levels = slope_levels(work.chip, len(signs))
-        runs = PASSES * len(signs) * len(levels)
+        once = 2 * len(signs) * len(levels)
+        passes = min(max(work.samples(wanted) // once, 4), PASSES)
+        runs = passes * len(signs) * len(levels)
         looks = max(2, work.samples(wanted) // runs)
-        means = np.empty((len(levels), len(signs), PASSES, work.chip.capabilities.cells))
-        for n in range(PASSES):
+        means = np.empty((len(levels), len(signs), passes, work.chip.capabilities.cells))
+        for n in range(passes):
             for k, level in enumerate(levels):
                 for r, row in enumerate(signs):
                     work.loosen(level * row)
                     means[k, r, n] = work.means(looks, share / runs).mean(axis=0)
         whole = slope_estimate(means.mean(axis=2), signs, levels)[0]
         each = slope_estimate(means, signs, levels)[0]
-        return whole, each.std(axis=0, ddof=1) / np.sqrt(PASSES)
+        return whole, each.std(axis=0, ddof=1) / np.sqrt(passes)
 
     def look(self, work: Work) -> tuple[Floats, Floats]:
         work.quiet()
