@@ -42,9 +42,10 @@ def test_goals_are_met(figure: Any) -> None:
 
 def test_power_what_is_not_damaged_would_be_taken() -> None:
     assert flips.snapshot_taken(flips.snapshot())
-    data, _ = flips.journal(random.Random(1))
-    assert flips.journal_taken(data)
-    assert not flips.journal_taken(data[:-1])
+    data, starts = flips.journal(random.Random(1))
+    assert flips.journal_taken(data, data, starts)
+    assert not flips.journal_taken(data[:-1], data, starts)
+    assert flips.journal_taken(data[: starts[-2] + 5], data, starts[:-2] + [starts[-2] + 1, starts[-2] + 3])
 
 
 def test_durable_loses_nothing_and_a_journal_that_does_not_sync_would(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
-"""F11: bits that turn over in what is kept: a snapshot is not taken, a journal is refused or loses only a last record, which may
-never have arrived."""
+"""F11: bits that turn over in what is kept: a snapshot is not taken, a journal is refused or loses only damaged records at its
+end, which may never have arrived."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ def snapshot() -> bytes:
     return joined(encode_snapshot(identity_of(CONFIG), 0, 0, chip.state, {"sessions": [], "chain": 0}))
 
 
-def journal(rng: random.Random) -> tuple[bytes, int]:
-    """A segment as durable mode writes it, and where its last record begins."""
-    data, chain, last = head(0, 0), 0, 0
+def journal(rng: random.Random) -> tuple[bytes, list[int]]:
+    """A segment as durable mode writes it, and where its records begin."""
+    data, chain, starts = head(0, 0), 0, []
     for k in range(RECORDS):
         last = len(data)
+        starts.append(last)
         part, chain = encode(Record(What.REQUEST, k, 10 * k, rng.getrandbits(60), last, rng.randbytes(rng.randrange(400))), chain)
         data += part
-    return data, last
+    return data, starts
 
 
 def flipped(data: bytes, rng: random.Random) -> bytes:
@@ -53,22 +54,24 @@ def snapshot_taken(data: bytes) -> bool:
     return True
 
 
-def journal_taken(data: bytes) -> bool:
-    """Whether damaged bytes are taken for a journal without a word, or for one that lacks more than its last record."""
+def journal_taken(data: bytes, whole: bytes, starts: list[int]) -> bool:
+    """Whether damaged bytes are taken for a journal without a word, or for one that lacks a record which is not damaged."""
     try:
         found = read("journal", data)
     except JournalError:
         return False
-    return not found.cut or len(found.records) < RECORDS - 1
+    ends = [*starts[1:], len(whole)]
+    lost = list(zip(starts, ends, strict=True))[len(found.records) :]
+    return not found.cut or any(data[begin:end] == whole[begin:end] for begin, end in lost)
 
 
 def measure(effort: Effort) -> list[Row]:
     """Rows of F11."""
     rng, count, taken = random.Random(effort.seed), effort.size(2000, 200_000), [0, 0]
-    whole, (segment, _) = snapshot(), journal(rng)
+    whole, (segment, starts) = snapshot(), journal(rng)
     for k in range(count):
         taken[0] += snapshot_taken(flipped(whole, rng))
-        taken[1] += journal_taken(flipped(segment, rng))
+        taken[1] += journal_taken(flipped(segment, rng), segment, starts)
         if k % 100 == 0:
             effort.progress(k / count)
     again = "" if not any(taken) else f" ({effort.again('F11')})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -17,15 +18,19 @@ from tsu_apps.report import Row
 def measure(effort: Effort) -> list[Row]:
     """Rows of F6."""
     count, crashes, refusals, requests, broken = effort.size(200, 20_000), 0, 0, 0, []
-    for k in range(count):
-        world = World(Options.of(effort.seed * 1_000_003 + k))
-        try:
-            world.run()
-        except Violation as violation:
-            broken.append(str(violation))
-        crashes, refusals = crashes + world.crashes, refusals + world.refusals
-        requests += world.options.clients * world.options.requests
-        effort.progress((k + 1) / count)
+    logging.disable(logging.CRITICAL)
+    try:
+        for k in range(count):
+            world = World(Options.of(effort.seed * 1_000_003 + k))
+            try:
+                world.run()
+            except Violation as violation:
+                broken.append(str(violation))
+            crashes, refusals = crashes + world.crashes, refusals + world.refusals
+            requests += world.options.clients * world.options.requests
+            effort.progress((k + 1) / count)
+    finally:
+        logging.disable(logging.NOTSET)
     said = f" ({broken[0]})" if broken else ""
     return [
         Row.at_most(f"simulations in which a promise does not hold, of {count}{said}", float(len(broken)), 0),
