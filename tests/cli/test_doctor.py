@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 import os
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from server.process import finished
+from server.process import finished, short_directory
 from tsu_emu.commands import checks
 from tsu_emu.commands.checks import CHECKS, Check, Verdict, checked
 
 
+@pytest.fixture
+def own_run_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A run-time directory of the test's own, wherever that of the machine is."""
+    with short_directory() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield
+
+
+@pytest.mark.usefixtures("own_run_time")
 def test_doctor_finds_nothing_to_fail_here() -> None:
     run = finished("doctor", "--json")
     assert run.returncode == 0, run.stdout
@@ -24,6 +34,7 @@ def test_doctor_finds_nothing_to_fail_here() -> None:
         assert bool(check.advice) == (check.verdict is not Verdict.OK)
 
 
+@pytest.mark.usefixtures("own_run_time")
 def test_table_has_a_row_for_each() -> None:
     run = finished("doctor")
     assert run.returncode == 0
