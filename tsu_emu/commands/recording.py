@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tsu_emu.commands.ending import ConfigArgument, failed
-from tsu_emu.commands.serve import assignment, door_endpoints
+from tsu_emu.commands.serve import assignment, chip_of, door_endpoints, powered
 
 if TYPE_CHECKING:
-    from tsu_emu.chip import Chip
     from tsu_emu.config import ChipConfig
     from tsu_emu.keep.disk import File
     from tsu_emu.keep.recording import Outcome, Recording
@@ -53,21 +52,12 @@ def _record(config: ChipConfig, path: Path, endpoint: str, doors: dict[str, str]
 
     from tsu_emu.bench.instruments import Instruments
     from tsu_emu.bench.oracle import Oracle
-    from tsu_emu.keep.edge import session_number
     from tsu_emu.keep.recording import Recorder
     from tsu_emu.keep.records import What
-    from tsu_emu.server.daemon import Daemon, announce, boot_word, keep_freed_memory
-    from tsu_emu.server.endpoints import prepare
-    from tsu_emu.server.session import Server
-    from tsu_emu.warmup import warm_up_once
+    from tsu_emu.server.daemon import Daemon, announce
 
-    keep_freed_memory()
-    for at in (endpoint, *doors.values()):
-        prepare(at)
-    warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
-    chip = made(config, min(threads, os.cpu_count() or 1))
-    server = Server(chip, boot=boot_word())
-    server.sessions.next_number = session_number
+    server = powered(config, (endpoint, *doors.values()), threads)
+    chip = server.chip
     recorder = Recorder(_file(path), server)
     bench = {"instruments": (What.INSTRUMENTS, Instruments(chip)), "oracle": (What.ORACLE, Oracle(chip))}
     handlers = {name: (at, recorder.attach(*bench[name])) for name, at in doors.items()}
@@ -86,15 +76,6 @@ def _file(path: Path) -> File:
     from tsu_emu.keep.disk import OsFile
 
     return OsFile(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-
-
-def made(config: ChipConfig, threads: int = 1) -> Chip:
-    """A chip at power-on with its boot firmware."""
-    from tsu_emu.chip import Chip
-    from tsu_firmware import firmware_of
-
-    firmware = firmware_of(config.cpu.firmware, config.map.registers().hash_word)
-    return Chip(config, None if config.cpu.image else firmware, threads=threads)
 
 
 def replay(
@@ -132,7 +113,7 @@ def _replayed(recording: Recording) -> Outcome:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("replaying", total=recording.requests)
-        return again(recording, made, lambda done, total: bar.update(task, completed=done))
+        return again(recording, chip_of, lambda done, total: bar.update(task, completed=done))
 
 
 def _told(outcome: Outcome, recording: Recording) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -147,26 +147,42 @@ class Asked(NamedTuple):
     metrics: int | None
 
 
-def _serve(config: ChipConfig, asked: Asked) -> None:
+def chip_of(config: ChipConfig, threads: int = 1) -> Chip:
+    """A chip at power-on with its boot firmware."""
+    from tsu_emu.chip import Chip
+    from tsu_firmware import firmware_of
+
+    firmware = firmware_of(config.cpu.firmware, config.map.registers().hash_word)
+    return Chip(config, None if config.cpu.image else firmware, threads=threads)
+
+
+def powered(config: ChipConfig, endpoints: Iterable[str], threads: int) -> Server:
+    """The server of a chip at power-on, for a daemon on those endpoints; EndpointError before anything is compiled."""
     import os
 
-    from tsu_emu.chip import Chip
     from tsu_emu.keep.edge import session_number
-    from tsu_emu.server.daemon import Daemon, allow_descriptors, announce, boot_word, keep_freed_memory
+    from tsu_emu.server.daemon import allow_descriptors, announce, boot_word, keep_freed_memory
     from tsu_emu.server.endpoints import prepare
     from tsu_emu.server.session import Server
     from tsu_emu.warmup import warm_up_once
-    from tsu_firmware import firmware_of
 
     keep_freed_memory()
     allow_descriptors()
-    for at in (asked.endpoint, *asked.doors.values()):
+    for at in endpoints:
         prepare(at)
     warm_up_once(lambda done, total: announce("progress", text="compiling the chip", done=done, total=total), config)
-    firmware = None if config.cpu.image else firmware_of(config.cpu.firmware, config.map.registers().hash_word)
-    chip = Chip(config, firmware, threads=min(asked.threads, os.cpu_count() or 1))
-    server = Server(chip, boot=boot_word())
+    server = Server(chip_of(config, min(threads, os.cpu_count() or 1)), boot=boot_word())
     server.sessions.next_number = session_number
+    return server
+
+
+def _serve(config: ChipConfig, asked: Asked) -> None:
+    import os
+
+    from tsu_emu.server.daemon import Daemon, announce
+
+    server = powered(config, (asked.endpoint, *asked.doors.values()), asked.threads)
+    chip = server.chip
     with _kept(server, asked.kept) as keeping, _traced(server, asked.trace, asked.vcd), measured(server, asked.metrics) as pages:
         debugger = _debugger(chip, asked.gdb, asked.gdb_wait)
         handle, handlers = _handlers(chip, asked.doors, keeping)

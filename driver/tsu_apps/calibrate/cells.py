@@ -163,8 +163,3 @@ class Slopes(Procedure):
         ok = work.calibration.good & (abs(slopes - 1.0) < 5 * self.limit + 5 * errors)
         changes = {"slope_trims": codes.astype(np.int16)}
         return Result(slopes - 1.0, errors, before, ok, self.unit, changes)
-
-
-def plane_groups(planes: int) -> list[NDArray[np.int64]]:
-    """Up to 16 groups of planes."""
-    return np.array_split(np.arange(planes), min(16, planes))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tsu_apps.calibrate.cells import plane_groups
 from tsu_apps.calibrate.procedure import Procedure, Result
 from tsu_apps.calibrate.work import Floats, Work
 from tsu_apps.characterise.cells import slope_estimate, slope_signs
@@ -34,7 +33,7 @@ def mean_slope(work: Work, bias: float, field: float, share: float) -> tuple[flo
     def slope(planes: NDArray[np.int64]) -> float:
         return float(slope_estimate(seen[:, :, planes].mean(axis=2), signs, (field,))[0][good].mean())
 
-    groups = plane_groups(seen.shape[2])
+    groups = _plane_groups(seen.shape[2])
     return slope(np.arange(seen.shape[2])), float(np.std([slope(g) for g in groups], ddof=1) / np.sqrt(len(groups)))
 
 
@@ -88,3 +87,8 @@ class Temperature(Procedure):
         left = felt / (gain * nominal + offset) - 1.0
         changes = {"temperature": (gain, offset)}
         return Result(left, errors, felt / nominal - 1.0, np.ones(len(left), np.bool_), self.unit, changes)
+
+
+def _plane_groups(planes: int) -> list[NDArray[np.int64]]:
+    """Up to 16 groups of planes."""
+    return np.array_split(np.arange(planes), min(16, planes))
