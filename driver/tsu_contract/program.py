@@ -68,8 +68,10 @@ def assemble(program: Iterable[Instruction]) -> NDArray[np.uint64]:
     """
     words = []
     for position, (opcode, operand) in enumerate(program):
-        if not 0 <= operand <= OPERAND_MAX or (operand and opcode in _NO_OPERAND):
-            raise ValueError(f"instruction {position}, {opcode.name}: operand {operand} is not legal")
+        most = 0 if opcode in _NO_OPERAND else OPERAND_MAX
+        if not 0 <= operand <= most:
+            expected = f"0 to {most:,}" if most else "none"
+            raise ValueError(f"instruction {position}, {opcode.name}: operand {operand}; {expected} expected")
         words.append(int(opcode) << 56 | operand)
     return np.array(words, np.uint64)
 

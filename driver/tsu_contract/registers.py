@@ -26,6 +26,11 @@ EXTENSION_BASE = 0x8000
 WINDOW_STRIDE = 0x04000000
 """Bytes between the bases of two windows."""
 
+
+class MapError(ValueError):
+    """A table that is no register map of this contract; the message names what is wrong."""
+
+
 _TEXT = resources.files("tsu_contract").joinpath("map/tsu.json").read_text(encoding="utf-8")
 _TABLE: dict[str, Any] = json.loads(_TEXT)
 
@@ -132,14 +137,15 @@ def register_of(row: dict[str, Any]) -> Register:
     return Register(**{**row, "fields": {f["name"]: _field(f) for f in row["fields"]}})
 
 
-def _window(row: dict[str, Any]) -> Window:
+def window_of(row: dict[str, Any]) -> Window:
+    """A window from a row of a folded table."""
     row = dict(row)
     dtype, low, high = np.dtype("<" + row["dtype"][0] + str(int(row["dtype"][1:]) // 8)), row.pop("min"), row.pop("max")
     return Window(**{**row, "shape": tuple(row["shape"]), "dtype": dtype, "minimum": low, "maximum": high})
 
 
 REGISTERS: dict[str, Register] = {row["name"]: register_of(row) for row in _TABLE["registers"]}
-WINDOWS: dict[str, Window] = {row["name"]: _window(row) for row in _TABLE["windows"]}
+WINDOWS: dict[str, Window] = {row["name"]: window_of(row) for row in _TABLE["windows"]}
 WINDOW_AT: dict[int, Window] = {w.index: w for w in WINDOWS.values()}
 
 
