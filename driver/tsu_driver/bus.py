@@ -38,7 +38,7 @@ class Bus:
     def __init__(self, session: Session, capabilities: Capabilities) -> None:
         self.session = session
         self.capabilities = capabilities
-        self.layouts = Layouts(capabilities)
+        self.layouts = Layouts(capabilities, session.map)
         self.shadow: dict[str, Any] = {}
         self.changing: frozenset[str] = frozenset()
         self.learnt = False

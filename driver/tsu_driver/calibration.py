@@ -132,7 +132,9 @@ class Calibration:
         """From a file; HostError names it if it cannot be read or is none."""
         try:
             return cls.decode(Path(path).read_bytes())
-        except (OSError, HostError) as error:
+        except OSError as error:
+            raise HostError(f"{os.fspath(path)}: {error.strerror}") from None
+        except HostError as error:
             raise HostError(f"{os.fspath(path)}: {error}") from None
 
 

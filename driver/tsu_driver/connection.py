@@ -15,11 +15,14 @@ from tsu_driver import kinds
 from tsu_driver.batch import Batch
 from tsu_driver.boot import await_ready, read_capabilities
 from tsu_driver.bus import Bus
-from tsu_driver.errors import LinkError
+from tsu_driver.errors import HostError, LinkError
 from tsu_driver.links import Link
 from tsu_driver.names import FieldValue
 from tsu_driver.session import InterruptLog, Session, Stats
 from tsu_driver.topology import Topology
+
+LEASE_MAX_S = 3600
+"""Seconds for which a lease may be asked."""
 
 
 class Connection:
@@ -78,9 +81,11 @@ class Connection:
     def lease(self, seconds: float = 30.0) -> Iterator[None]:
         """Be the only one that operates the chip: `with chip.lease(seconds=60): ...`.
 
-        Every message renews it; it ends with the block, or when this session is silent for so many seconds (at most 3600).
+        Every message renews it; it ends with the block, or when this session is silent for so many seconds (at most LEASE_MAX_S).
         LinkError with code LEASED if another session holds the chip; it says who, and for how long.
         """
+        if not 0 < seconds <= LEASE_MAX_S:
+            raise HostError(f"seconds = {seconds}; more than 0 and at most {LEASE_MAX_S} expected")
         self._session.lease(seconds)
         try:
             yield

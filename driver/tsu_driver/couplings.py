@@ -110,12 +110,12 @@ def coupling_values(topology: Topology, problem: Any) -> NDArray[np.float64]:
 def _entries(problem: Any, cells: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Row, column and value of the entries of a matrix that are not 0."""
     sparse = hasattr(problem, "tocoo")
-    matrix = problem if sparse else np.asarray(problem, np.float64)
+    matrix = problem if sparse else _real(problem, "couplings")
     if tuple(matrix.shape) != (cells, cells):
         raise HostError(f"couplings of shape {tuple(matrix.shape)}; ({cells}, {cells}) is expected, the chip's cells")
     if sparse:
         coo = problem.tocoo()
-        return coo.row.astype(np.int64), coo.col.astype(np.int64), coo.data.astype(np.float64)
+        return coo.row.astype(np.int64), coo.col.astype(np.int64), _real(coo.data, "couplings")
     row, column = np.nonzero(matrix)
     return row, column, matrix[row, column]
 
@@ -124,7 +124,7 @@ def _edges(problem: Any, cells: int) -> tuple[NDArray[np.int64], NDArray[np.int6
     """Ends and values of an edge list."""
     if len(problem) != 2:
         raise HostError(f"an edge list is (pairs, values); got a tuple of {len(problem)}")
-    pairs, values = np.asarray(problem[0]), np.asarray(problem[1], np.float64)
+    pairs, values = np.asarray(problem[0]), _real(problem[1], "values of an edge list")
     if pairs.size == 0:
         pairs = pairs.reshape(0, 2)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or values.shape != pairs.shape[:1]:
@@ -143,7 +143,7 @@ def _edges(problem: Any, cells: int) -> tuple[NDArray[np.int64], NDArray[np.int6
 def bias_values(cells: int, terms: tuple[str, ...], h: ArrayLike | None) -> NDArray[np.float64]:
     """(cells,) biases, or (cells, terms) if a cell has several; all 0 for None."""
     shape = (cells,) if len(terms) == 1 else (cells, len(terms))
-    values = np.zeros(shape) if h is None else np.asarray(h, np.float64)
+    values = np.zeros(shape) if h is None else _real(h, "biases")
     if values.shape != shape:
         which = "the chip's cells" if len(terms) == 1 else f"the chip's cells by their terms {', '.join(terms)}"
         raise HostError(f"biases of shape {values.shape}; {shape} is expected, {which}")
@@ -227,6 +227,14 @@ def write(bus: Bus, couplings: Quantised, biases: Quantised, before: Mapping[str
         cycles=outcome.cycles,
         energy_j=meter.energy_j,
     )
+
+
+def _real(values: Any, what: str) -> NDArray[np.float64]:
+    """As float64; HostError if they are no real numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub" and array.size:
+        raise HostError(f"{what} are of the type {array.dtype}; real numbers expected")
+    return array.astype(np.float64, copy=False)
 
 
 def _place(at: tuple[Any, ...]) -> str:

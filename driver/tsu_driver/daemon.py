@@ -18,7 +18,7 @@ from typing import Any
 from tsu_driver.errors import LinkError, LinkTimeout
 
 START_TIMEOUT_S = 300.0
-"""The first start compiles the emulator."""
+"""For a sign of life, the last of which is that it is ready: the first start compiles the emulator, function by function."""
 SILENT_S = 1.0
 """Progress is shown only of starts that take longer."""
 LINE_EVERY_S = 3.0
@@ -34,7 +34,7 @@ class Daemon:
     command : program and arguments; `--endpoint ENDPOINT --exit-with-stdin` is appended
     endpoint : where it serves, in a directory of its own that only this user may enter
     doors : endpoints of the lab bench's doors, "instruments" and "oracle", as far as they are open
-    LinkError if it does not start, with what it said; LinkTimeout if it takes more than `timeout_s`.
+    LinkError if it does not start, with what it said; LinkTimeout if it says nothing for `timeout_s`.
     """
 
     def __init__(self, command: Sequence[str], timeout_s: float = START_TIMEOUT_S) -> None:
@@ -73,9 +73,8 @@ class Daemon:
     def _await_ready(process: subprocess.Popen[bytes], timeout_s: float) -> dict[str, Any]:
         """What the daemon says when it is ready; its progress is shown meanwhile."""
         progress = Progress()
-        deadline = time.monotonic() + timeout_s
         try:
-            for event in _events(process, deadline):
+            for event in _events(process, timeout_s):
                 kind = event.get("event")
                 if kind == "ready":
                     return event
@@ -85,11 +84,12 @@ class Daemon:
                     progress.show(event)
         except TimeoutError:
             said = f"it said last: {progress.last}"
-            raise LinkTimeout(f"the daemon was not ready within {timeout_s:g} s; {said}") from None
+            raise LinkTimeout(f"the daemon was not ready, and said nothing for {timeout_s:g} s; {said}") from None
         finally:
             progress.finish()
         code = process.wait(STOP_TIMEOUT_S)
-        raise LinkError(f"the daemon ended with code {code} before it was ready; it said last: {progress.last}")
+        said = f"it said last: {progress.last}" if progress.last != "nothing" else "what it said is on standard error"
+        raise LinkError(f"the daemon ended with code {code} before it was ready; {said}")
 
 
 class Progress:
@@ -126,14 +126,14 @@ class Progress:
             sys.stderr.flush()
 
 
-def _events(process: subprocess.Popen[bytes], deadline: float) -> Iterator[dict[str, Any]]:
-    """JSON objects from the lines of standard output until it ends; TimeoutError at the deadline."""
+def _events(process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[dict[str, Any]]:
+    """JSON objects from the lines of standard output until it ends; TimeoutError if none comes for so long."""
     assert process.stdout is not None
     buffer = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
+            if not selector.select(timeout_s):
                 raise TimeoutError
             data = os.read(process.stdout.fileno(), 65536)
             if not data:

@@ -17,7 +17,7 @@ from tsu_driver.correlator import Correlations
 from tsu_driver.couplings import Programmed, Quantised
 from tsu_driver.energy import Energy, read_energy
 from tsu_driver.links import Link
-from tsu_driver.names import integer
+from tsu_driver.names import word
 from tsu_driver.planes import ENABLE, Planes, enable, planes_in, set_multipliers, set_scan_order
 from tsu_driver.programs import schedule_programs
 from tsu_driver.runner import RunResult
@@ -125,8 +125,8 @@ class Chip(Trimmed):
     # Running
 
     def run(self, sweeps: int) -> RunResult:
-        """Do so many sweeps in all enabled planes."""
-        return self._runner.execute([Instruction(Opcode.RUN, integer(sweeps, "sweeps"))])
+        """Do so many sweeps in all enabled planes, 0 to 4,294,967,295."""
+        return self._runner.execute([Instruction(Opcode.RUN, word(sweeps, "sweeps"))])
 
     def anneal(self, schedule: Schedule) -> RunResult:
         """Run a schedule; the temperature stays where it ends. It takes several programs if program memory is small.

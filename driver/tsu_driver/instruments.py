@@ -101,7 +101,8 @@ class Instruments:
         try:
             reply = exchange(self._socket, Request(verb, self._number, body), self.timeout_s)
         except ProtocolError as error:
-            raise LinkError(f"{self.url}: {error.failure.message}", code=error.failure.code) from None
+            said = f"{self.url} answers, but not as a door of instruments does: {error.failure.message}"
+            raise LinkError(said, code=error.failure.code) from None
         if reply is None:
             raise LinkTimeout(f"no reply from {self.url} to {verb} within {self.timeout_s:g} s; is there a door of instruments?")
         if reply.failure is not None:

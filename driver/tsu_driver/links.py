@@ -119,7 +119,8 @@ class ZmqLink:
         try:
             return decode_reply(frames)
         except ProtocolError as error:
-            raise LinkError(f"{self.endpoint}: {error.failure.message}", code=error.failure.code) from None
+            said = f"{self.endpoint} answers, but not as a chip does: {error.failure.message}"
+            raise LinkError(said, code=error.failure.code) from None
 
     def _wait_for(self, option: int, timeout_s: float) -> None:
         """Sets how long sending or receiving may take; zmq.Again then."""
@@ -130,7 +131,8 @@ class ZmqLink:
 
     def _timeout(self, request: Request, timeout_s: float) -> LinkTimeout:
         what = f"{request.kind.name} (sequence number {request.seq})"
-        hint = "is a daemon serving there?"
+        hint = "is a daemon serving there"
+        hint += ", and no gateway with keys, whose URL is tcp+curve://...?" if self.endpoint.startswith("tcp://") else "?"
         if self.endpoint.startswith(SCHEME):
             hint = "does a gateway serve there, has it this public key, and does it let this key in?"
         if request.kind is not Kind.HELLO:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from operator import index as as_integer
 
-from tsu_contract.extension import BASE, RegisterMap
-from tsu_contract.registers import WINDOWS, Field, Register, Window
+from tsu_contract.extension import BASE, RegisterMap, load_map
+from tsu_contract.registers import Field, MapError, Register, Window
 from tsu_driver.errors import HostError
 
 WORD_MAX = 0xFFFFFFFF
@@ -14,6 +15,14 @@ WRITABLE = ("rw", "w", "w1c", "pulse")
 
 FieldValue = int | str | bool
 """A field's value: a number, a flag, or the label of an enumerated one."""
+
+
+def find_map(path: str | os.PathLike[str] | None) -> RegisterMap:
+    """The register map of a folded table's file, the contract's if there is none; HostError if it is none."""
+    try:
+        return BASE if path is None else load_map(path)
+    except (MapError, OSError) as error:
+        raise HostError(f"map: {error}") from None
 
 
 @cache
@@ -29,6 +38,8 @@ def find_register(name: str, within: RegisterMap = BASE) -> Register:
 def find_field(path: str, within: RegisterMap = BASE) -> tuple[Register, Field]:
     """Register and field of a path such as `SEQ.STATUS.STATE`; HostError lists the legal ones."""
     name, _, label = path.rpartition(".")
+    if not name:
+        find_register(path, within)
     if path in within.registers:
         raise HostError(f"{path} is a register; name one of its fields: {', '.join(within.registers[path].fields)}")
     reg = find_register(name, within)
@@ -38,11 +49,11 @@ def find_field(path: str, within: RegisterMap = BASE) -> tuple[Register, Field]:
 
 
 @cache
-def find_window(name: str) -> Window:
+def find_window(name: str, within: RegisterMap = BASE) -> Window:
     """The window `name`; HostError lists all."""
-    if name not in WINDOWS:
-        raise HostError(f"no window {name!r}; there are {', '.join(WINDOWS)}")
-    return WINDOWS[name]
+    if name not in within.windows:
+        raise HostError(f"no window {name!r}; there are {', '.join(within.windows)}")
+    return within.windows[name]
 
 
 def address_of(reg: Register, index: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from tsu_contract.capabilities import Capabilities
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.wire import Kind, Reply, Request
 from tsu_driver.batch import Batch
 from tsu_driver.boot import read_capabilities
 from tsu_driver.curve import SCHEME
 from tsu_driver.errors import HostError, LinkError, LinkTimeout, error_of
 from tsu_driver.links import Link, ZmqLink
+from tsu_driver.names import find_map
 from tsu_driver.session import Session
 from tsu_driver.windows import Layouts
 
@@ -51,9 +54,10 @@ def status(url: str, *, timeout_s: float = 5.0) -> dict[str, Any]:
         link.close()
 
 
-def observe(url: str, *, timeout_s: float = 30.0) -> Observer:
-    """A session that looks and cannot do anything else; url and time-out as of `tsu_driver.open`, without `emu:`."""
-    return Observer(ZmqLink(_endpoint(url)), timeout_s=timeout_s)
+def observe(url: str, *, timeout_s: float = 30.0, map: str | os.PathLike[str] | None = None) -> Observer:
+    """A session that looks and cannot do anything else; url, time-out and map as of `tsu_driver.open`, without `emu:`."""
+    registers = find_map(map)
+    return Observer(ZmqLink(_endpoint(url)), timeout_s=timeout_s, registers=registers)
 
 
 class Observer:
@@ -63,15 +67,15 @@ class Observer:
     capabilities : what the chip says of itself; name : what its daemon calls it
     """
 
-    def __init__(self, link: ZmqLink, *, timeout_s: float = 30.0) -> None:
-        self._link, self._session = link, Session(link, timeout_s, observes=True)
+    def __init__(self, link: ZmqLink, *, timeout_s: float = 30.0, registers: RegisterMap = BASE) -> None:
+        self._link, self._session = link, Session(link, timeout_s, observes=True, registers=registers)
         try:
             self.capabilities: Capabilities = read_capabilities(self._session)
         except BaseException:
             self._session.close()
             raise
         self.name = self._session.name
-        self._layouts = Layouts(self.capabilities)
+        self._layouts = Layouts(self.capabilities, registers)
 
     def __enter__(self) -> Self:
         return self

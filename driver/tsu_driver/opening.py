@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-from tsu_contract.extension import BASE, MapError, RegisterMap, load_map
+from tsu_contract.extension import RegisterMap
 from tsu_driver.calibration import Calibration
 from tsu_driver.curve import SCHEME
 from tsu_driver.daemon import Daemon
 from tsu_driver.device import Chip
 from tsu_driver.errors import HostError, LinkError
 from tsu_driver.links import ZmqLink
+from tsu_driver.names import find_map
 from tsu_driver.trims import apply_at_open
 
 QUERY = {"die_seed": "--die-seed", "run_seed": "--run-seed", "threads": "--threads", "bench": "--bench"}
 """Keys of an `emu:` URL's query, and the daemon's arguments for them; bench is 0 or 1, and its argument has no value."""
+
+ANY_NUMBER = re.compile(r"[0-9]+"), "a whole number from 0 on"
+LEGAL = {"threads": (re.compile(r"0*[1-9][0-9]*"), "a whole number from 1 on"), "bench": (re.compile(r"[01]"), "0 or 1")}
 
 
 def open(
@@ -32,14 +37,18 @@ def open(
         a private emulator is started that ends with `close()`; `emu:NAME?die_seed=3&run_seed=7&threads=2` sets options,
         `bench=1` opens the doors of the lab bench: `chip.instruments_url` (`tsu_driver.instruments`), `chip.oracle_url`;
         a key with a dot sets a value of the configuration anew: `emu:digits-ideal?coupling.dac.bits=6`
-    timeout_s : how long a reply may take, in seconds (starting an emulator has its own limit of 300 s)
+    timeout_s : how long a reply may take, in seconds (an emulator that is started may take longer, but not be silent for 300 s)
     calibration : applied at once: a Calibration, the name of a file of one, or "nvm" for that in the chip's own memory
-    map : file of a folded register map with registers of one's own, if the chip has it; an emulator that is started gets it
+    map : file of a folded register map of one's own, if the chip has it; an emulator that is started gets it
     HostError: the URL is not legal, the map is none, or the calibration damaged or another chip's. LinkError: nobody answers, or
     not the right one. ChipFault: the chip's boot failed.
     """
     if not timeout_s > 0:
         raise HostError(f"timeout_s = {timeout_s}; a positive number of seconds expected")
+    if not isinstance(url, str):
+        raise HostError(f"url = {url!r}; a string expected, such as 'emu:ideal-16' or 'ipc:///run/chip.sock'")
+    if isinstance(calibration, (str, os.PathLike)) and calibration != "nvm":
+        calibration = Calibration.load(calibration)
     chip = _open(url, timeout_s, map)
     try:
         if calibration is not None:
@@ -51,7 +60,7 @@ def open(
 
 
 def _open(url: str, timeout_s: float, map: str | os.PathLike[str] | None) -> Chip:
-    registers = _map_of(map)
+    registers = find_map(map)
     if url.startswith("emu:"):
         daemon = Daemon(emulator_command(url) + ([] if map is None else ["--set", f"map.file={os.fspath(map)}"]))
         chip = _connect(daemon.endpoint, timeout_s, daemon.close, registers)
@@ -75,21 +84,13 @@ def emulator_command(url: str) -> list[str]:
         if key not in QUERY:
             known = f"{', '.join(QUERY)}, and keys of the configuration such as coupling.dac.bits"
             raise HostError(f"{url!r} has the option {key!r}; there are {known}")
-        if not value.isdecimal():
-            raise HostError(f"{url!r}: {key} is {value!r}; a number is expected")
-        if key == "bench" and value not in ("0", "1"):
-            raise HostError(f"{url!r}: bench is {value!r}; 0 or 1 is expected")
+        good, what = LEGAL.get(key, ANY_NUMBER)
+        if not good.fullmatch(value):
+            raise HostError(f"{url!r}: {key} is {value!r}; {what} is expected")
         command += [QUERY[key], value] if key != "bench" else [QUERY[key]] * int(value)
     if importlib.util.find_spec("tsu_emu") is None:
         raise LinkError(f"{url!r} needs the emulator, which is not installed: pip install tsu-emu")
     return command
-
-
-def _map_of(path: str | os.PathLike[str] | None) -> RegisterMap:
-    try:
-        return BASE if path is None else load_map(path)
-    except (MapError, OSError) as error:
-        raise HostError(f"map: {error}") from None
 
 
 def _connect(endpoint: str, timeout_s: float, closed: Callable[[], None] | None, registers: RegisterMap) -> Chip:

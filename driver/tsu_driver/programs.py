@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,15 @@ LEARN_WORK = 16
 
 ENGINE_WORK = 1 << 14
 """What LEARN or SWAP of a small array counts for at least."""
+
+
+def _instruction(position: int, step: Any) -> Instruction:
+    """What a program has at a position; HostError says what is no instruction."""
+    try:
+        opcode, operand = step
+        return Instruction(Opcode(opcode), index(operand))
+    except (TypeError, ValueError):
+        raise HostError(f"instruction {position} is {step!r}; Instruction(Opcode.RUN, 5) or the like is expected") from None
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,7 @@ class Loader:
 
         period : what ADC.PERIOD will be, None if it stays
         """
-        steps = [Instruction(Opcode(o), n) for o, n in program]
+        steps = [_instruction(k, step) for k, step in enumerate(program)]
         if not steps or steps[-1].opcode is not Opcode.HALT:
             steps.append(Instruction(Opcode.HALT))
         capabilities = self._bus.capabilities

@@ -77,6 +77,9 @@ class Table:
         """As `Schedule.steps`."""
         if not self.rows:
             raise HostError("the table of temperatures is empty")
+        for k, row in enumerate(self.rows):
+            if np.shape(row) != (2,):
+                raise HostError(f"row {k} of the table is {row!r}; (T, sweeps) expected")
         codes = temperature_codes(np.array([float(t) for t, _ in self.rows]), lsb, code_max, offset)
         return list(_merge((int(c), count_of(n)) for c, (_, n) in zip(codes, self.rows, strict=True)))
 

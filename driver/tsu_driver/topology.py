@@ -94,7 +94,8 @@ def cell_indices(cells: ArrayLike, total: int) -> NDArray[np.int64]:
         raise HostError(f"cells are numbered by integers; got {out.dtype}")
     if out.size and (int(out.min()) < 0 or int(out.max()) >= total):
         at = int(np.argmax((out < 0) | (out >= total)))
-        raise HostError(f"there is no cell {out.flat[at]} (entry {at}); the chip has cells 0 .. {total - 1}")
+        entry = at if out.ndim <= 1 else tuple(int(k) for k in np.unravel_index(at, out.shape))
+        raise HostError(f"there is no cell {out.flat[at]} (entry {entry}); the chip has cells 0 .. {total - 1}")
     return out.astype(np.int64, copy=False)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tsu_contract.capabilities import Capabilities
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.registers import Window
 from tsu_contract.wire import Frame
 from tsu_driver.errors import HostError
@@ -46,16 +47,16 @@ class Span:
 
 
 class Layouts:
-    """The windows of one chip, laid out once."""
+    """The windows of one chip, laid out once; registers : its map."""
 
-    def __init__(self, capabilities: Capabilities) -> None:
-        self._capabilities = capabilities
+    def __init__(self, capabilities: Capabilities, registers: RegisterMap = BASE) -> None:
+        self._capabilities, self._map = capabilities, registers
         self._layouts: dict[str, Layout] = {}
 
     def __getitem__(self, name: str) -> Layout:
         layout = self._layouts.get(name)
         if layout is None:
-            window = find_window(name)
+            window = find_window(name, self._map)
             shape = self._capabilities.shape(window)
             layout = Layout(window, shape, prod(shape), self._capabilities.limits(window))
             self._layouts[name] = layout
