@@ -1,51 +1,25 @@
-"""The one way in which the chip's code is compiled, and where compiled code is kept.
-
-No fast-math: every operation rounds as docs/arithmetic.md says, on every processor. Numba does not notice that a function in
-another file changed, so the cache directory is named by a hash of all sources of the chip and its contract and Numba's version;
-daemon, lab bench and command line, which no compiled function may use, are left out.
-"""
+"""The one way in which the chip's code is compiled. No fast-math: every operation rounds as docs/arithmetic.md says, on every
+processor."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 import sys
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba import njit
 
-import tsu_contract
+from tsu_emu.code_cache import keep_here
 
-NOT_COMPILED = ("server", "bench", "keep", "gateway", "commands", "__main__.py")
-"""Parts of this package that compiled functions know nothing of; the import rules see to it."""
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@cache
-def cache_directory() -> Path:
-    """Directory of this version's compiled code, under the user's cache directory (XDG_CACHE_HOME, else ~/.cache)."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    apart = {Path(__file__).resolve().parent / name for name in NOT_COMPILED}
-    for package in (Path(__file__).resolve().parent, Path(tsu_contract.__file__).resolve().parent):
-        for path in sorted([*package.rglob("*.py"), *package.rglob("*.json")]):
-            if apart & {path, *path.parents}:
-                continue
-            digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(path.read_bytes())
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tsu-emu" / digest.hexdigest()[:16]
-
 
 # A waiting OpenMP thread that spins costs a busy machine most of its speed; it is to sleep instead.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(cache_directory())  # type: ignore[attr-defined]
+keep_here()
 
 
 def _array_functions() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import numba
 import numpy as np
 from numba.core import event
 from numba.core.registry import cpu_target
@@ -18,12 +17,14 @@ from numpy.typing import NDArray
 
 from tsu_contract.capabilities import VALUE_KINDS, Capabilities
 from tsu_contract.errors import ProtocolError
+from tsu_contract.firmware import Bus
 from tsu_contract.operations import RECORD, Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
 from tsu_emu import jit
-from tsu_emu.chip import Bus, Chip
+from tsu_emu.chip import Chip
 from tsu_emu.chip.parameters import is_general
+from tsu_emu.code_cache import cache_directory
 from tsu_emu.config import ChipConfig, Edges, parse
 from tsu_emu.digital.regfile import peek_word
 
@@ -93,8 +94,8 @@ def _mark(config: ChipConfig) -> Path:
     """The file that says that a small chip was led through its life by this version on such a processor."""
     processor = cpu_target.target_context.codegen().magic_tuple()
     life = config.model_dump_json(exclude={"name", "description", "seeds", "provenance", *WITHOUT_CODE})
-    of = hashlib.sha256(f"{jit.cache_directory().name} {processor} {life}".encode()).hexdigest()[:16]
-    return Path(numba.config.CACHE_DIR) / "warm" / of  # type: ignore[attr-defined]
+    of = hashlib.sha256(f"{processor} {life}".encode() + Path(__file__).read_bytes()).hexdigest()[:16]
+    return cache_directory() / "warm" / of
 
 
 def _pbits(sigma: float) -> ChipConfig:

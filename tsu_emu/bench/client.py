@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,15 +22,20 @@ class OracleError(Exception):
 
 
 class Oracle:
-    """The oracle of one emulated chip, at `ipc://path` or `tcp://host:port`; a context manager."""
+    """The oracle of one emulated chip, at `ipc://path` or `tcp://host:port`, or wherever `connect` leads; a context manager."""
 
-    def __init__(self, url: str, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, url: str, timeout_s: float = 30.0, connect: Callable[[zmq.Socket[bytes], str], object] = zmq.Socket.connect
+    ) -> None:
         self.url, self._timeout_s, self._number = url, timeout_s, 0
         self._context = zmq.Context(1)
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         try:
-            self._socket.connect(url)
+            connect(self._socket, url)
+        except ConnectionError as error:
+            self.close()
+            raise OracleError(str(error)) from None
         except zmq.ZMQError as error:
             self.close()
             raise OracleError(f"cannot connect to {url}: {error}") from None
@@ -51,7 +57,7 @@ class Oracle:
         try:
             reply = exchange(self._socket, Request(verb, self._number, body), self._timeout_s)
         except ProtocolError as error:
-            raise OracleError(error) from None
+            raise OracleError(f"{self.url} answers, but not as an oracle's door does: {error}") from None
         if reply is None:
             raise OracleError(f"no reply from {self.url} to {verb} within {self._timeout_s:g} s; is an oracle's door open there?")
         if reply.failure is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from tsu_contract.bench import FAULTS, POSITIONS, Arguments
-from tsu_contract.errors import Code, fail
+from tsu_contract.errors import Code, ProtocolError, fail
 from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE, register
 from tsu_emu import state as S
 from tsu_emu.bench.door import Answer, Door, Verb
@@ -56,21 +58,29 @@ class Oracle(Door):
             case "dead-adc":
                 return S.DEAD_ADC, given.integer("converter", 0, chip.config.adc.count - 1), 0, 0
             case "bus-error":
-                address = given.integer("address", 0, 0xFFFFFFFF)
-                self._check_mapped(address)
+                address = self._mapped(self._address(given))
                 return S.BUS_ERROR, address, given.integer("accesses", 1, COUNT_MAX), 0
             case _:
                 events = given.integer("events", 1, register("IRQ.ENABLE").mask("rw"))
                 return S.DROPPED_IRQ, events, given.integer("count", 1, COUNT_MAX), 0
 
-    def _check_mapped(self, address: int) -> None:
-        """Whether there is a register or a populated word of a window."""
+    def _address(self, given: Arguments) -> int:
+        """An address on the bus, or that of a register by its name."""
+        registers = self._chip.map.registers
+        with suppress(ProtocolError):
+            return registers[given.word("address", tuple(registers))].at()
+        return given.integer("address", 0, 0xFFFFFFFF)
+
+    def _mapped(self, given: int) -> int:
+        """The contract's address of a register or a populated word of a window; given : on the bus."""
+        address = self._chip.map.places.inward_one(given)
         if address < REGISTER_SPACE:
             mapped = self._chip.map.access.decode[address >> 2] >= 0
         else:
             mapped = (address % WINDOW_STRIDE) // 4 < self._chip.plant.windows["words"][0, address // WINDOW_STRIDE]
         if address % 4 or not mapped:
-            raise fail(Code.UNMAPPED, f"address = {address:#010x}; no word of this chip is there", None, address, "address")
+            raise fail(Code.UNMAPPED, f"address = {given:#010x}; no word of this chip is there", None, given, "address")
+        return address
 
     def _inject(self, given: Arguments) -> Answer:
         row, free = self._row(given), np.flatnonzero(self._faults[:, 0] == S.NO_FAULT)
@@ -82,7 +92,10 @@ class Oracle(Door):
 
     def _list(self) -> Answer:
         at = np.flatnonzero(self._faults[:, 0] != S.NO_FAULT)
-        return Answer({}, {"faults": np.column_stack((at, self._faults[at]))})
+        rows = self._faults[at]
+        for k in np.flatnonzero(rows[:, 0] == S.BUS_ERROR):
+            rows[k, 1] = self._chip.map.places.outward_one(int(rows[k, 1]))
+        return Answer({}, {"faults": np.column_stack((at, rows))})
 
     def _clear(self, given: Arguments) -> Answer:
         """One fault, or all."""
@@ -98,9 +111,11 @@ class Oracle(Door):
 
     def _upset(self, given: Arguments) -> Answer:
         """Bits of a register's flip-flops turn over now; unlike a write it has no effect of its own."""
-        address = given.integer("address", 0, REGISTER_SPACE - 1)
-        self._check_mapped(address)
-        word, bits = int(self._chip.map.access.decode[address >> 2]), given.integer("bits", 1, 0xFFFFFFFF)
+        address = self._address(given)
+        at, bits = self._mapped(address), given.integer("bits", 1, 0xFFFFFFFF)
+        if at >= REGISTER_SPACE:
+            raise fail(Code.UNMAPPED, f"address = {address:#010x}; a register of this chip expected", None, address, "address")
+        word = int(self._chip.map.access.decode[at >> 2])
         name, stored = self._chip.map.access.names[self._chip.map.access.register[word]], self._flip_flops(word)
         if bits & ~stored:
             raise fail(Code.RESERVED_BITS, f"bits = {bits:#x}; {name} has flip-flops for {stored:#x}", None, address, "bits")

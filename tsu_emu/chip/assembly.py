@@ -201,7 +201,7 @@ def make_core(config: ChipConfig, plant: Plant, state: S.ChipState) -> FirmwareC
         return None
     from tsu_emu.chip.core import FirmwareCore
 
-    return FirmwareCore(config.cpu, plant, state)
+    return FirmwareCore(config.cpu, plant, state, config.map.registers().places)
 
 
 def assemble(config: ChipConfig, firmware: bool, threads: int) -> Parts:
@@ -210,7 +210,7 @@ def assemble(config: ChipConfig, firmware: bool, threads: int) -> Parts:
     if not isinstance(config.cell, Pbit | Pdit):
         topology = in_one_phase(topology)
     cap = capabilities_of(config, topology)
-    check_windows(cap)
+    check_windows(cap, config.map.registers().windows.values())
     state = S.blank(cap, sizes_of(config, cap.cells))
     plant = make_plant(config, cap, topology, state, threads)
     state.registers[:] = power_on_registers(plant.rules, cap, firmware, config.map.registers())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 from tsu_contract import capabilities as C
 from tsu_contract.capabilities import LSB_SCALE, RANGE_SCALE, Capabilities
-from tsu_contract.registers import WINDOWS
+from tsu_contract.registers import Window
 from tsu_emu.analog.adc import conversion_cycles
 from tsu_emu.analog.dac import lsb_of
 from tsu_emu.chip.converters import DAC_HEADROOM
@@ -118,12 +119,13 @@ def serial_of(config: ChipConfig) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def check_windows(cap: Capabilities) -> None:
-    """ConfigError if a window is too small for the chip."""
-    for window in WINDOWS.values():
+def check_windows(cap: Capabilities, windows: Iterable[Window]) -> None:
+    """ConfigError if a window of the chip's map is too small for it."""
+    for window in windows:
         if 4 * cap.words(window) > window.size:
-            shape = " x ".join(str(n) for n in cap.shape(window))
-            raise ConfigError(f"fabric: {window.name} would hold {shape} elements, more than its {window.size >> 20} MiB")
+            shape, size = " x ".join(str(n) for n in cap.shape(window)), window.size
+            room = f"{size >> 20} MiB" if size >= 1 << 20 else f"{size} bytes"
+            raise ConfigError(f"fabric: {window.name} would hold {shape} elements, more than its {room}")
 
 
 def sizes_of(config: ChipConfig, cells: int) -> Sizes:

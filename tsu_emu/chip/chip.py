@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_contract.errors import Code, Failure
+from tsu_contract.firmware import Firmware
 from tsu_contract.operations import Op
 from tsu_contract.wire import Frame, Interrupt
 from tsu_emu import state as S
@@ -17,7 +18,7 @@ from tsu_emu.analog.dead import dead_cells_of, masks_of
 from tsu_emu.analog.pbit import place_soft
 from tsu_emu.chip import link
 from tsu_emu.chip.assembly import assemble, make_core
-from tsu_emu.chip.firmware import Firmware, FirmwareBus
+from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.motion import Motion
 from tsu_emu.chip.plant import Plant
 from tsu_emu.chip.windows import WindowPort
@@ -66,6 +67,7 @@ class Chip:
             parts.state.registers[W.CPU_STATUS] = W.CPU_PRESENT * config.cpu.served
         self.core = make_core(config, plant, parts.state)
         self.probe: Callable[[], bool] | None = None
+        parts.parameters.slowly.pause = self._pause
 
     @property
     def plant(self) -> Plant:
@@ -81,6 +83,11 @@ class Chip:
     def between_calls(self, call: Callable[[], None]) -> None:
         self._motion.between_calls = call
 
+    def _pause(self) -> None:
+        """In the midst of what an event does, where no debugger may stop the chip."""
+        if self.probe is None:
+            self.between_calls()
+
     def observe(self, observer: Callable[[], None] | None) -> None:
         """From now on chip time goes from event to event, and `observer` is called after those of each cycle; it may look at the
         chip, and changes nothing. The firmware core executes an instruction at a time. None: nobody watches."""
@@ -92,7 +99,8 @@ class Chip:
         records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order. A WAIT or a bus access that fails ends
             the list.
         """
-        records = records.view(np.uint8).copy().view(records.dtype)  # as bytes: field by field it takes five times as long
+        asked = records.view(np.uint8).copy().view(records.dtype)  # as bytes: field by field it takes five times as long
+        records = self.map.inward(asked)
         begin = self.link_time
         values, cycles = np.zeros(len(records), np.uint32), np.empty(len(records), np.int64)
         result = Result(0, begin, begin, values)
@@ -102,7 +110,7 @@ class Chip:
             k, reason, until, effects = link.begin(*self._bus_side, records, values, cycles)
         while True:
             if reason == link.UNCHECKED:
-                check(records, payloads, self._plant.rules, self._plant.windows, self.capabilities, begin, self.map)
+                check(records, payloads, self._plant.rules, self._plant.windows, self.capabilities, begin, self.map, asked)
             elif reason == link.AT_WINDOW:
                 run = slice(k - effects, k + 1)
                 self._move(records[run], values[run], cycles[run], waiting, result)
@@ -116,10 +124,10 @@ class Chip:
                 self._sense(until)
             elif reason == link.AT_WAIT:
                 if not self._wait(records[k], until, values, k):
-                    return self._failed(Code.WAIT_TIMEOUT, records[k], k, result)
+                    return self._failed(Code.WAIT_TIMEOUT, records[k], int(asked["addr"][k]), k, result)
                 k += 1
             elif reason in (link.AT_BUS_ERROR, link.AT_FULL):
-                return self._failed(Code.BUS_ERROR, records[k], k, result, reason == link.AT_FULL)
+                return self._failed(Code.BUS_ERROR, records[k], int(asked["addr"][k]), k, result, reason == link.AT_FULL)
             else:
                 result.executed, result.t_end = len(records), self.link_time
                 return result
@@ -159,15 +167,14 @@ class Chip:
         if effects & RESET_WINDOWS:
             self._windows.reset(bool(effects & RESET_TRIMS))
 
-    def _failed(self, code: Code, record: Any, k: int, result: Result, full: bool = False) -> Result:
-        """The list ended at operation k, which failed on the chip; full : as its write queue was."""
-        table = self.map.access
-        address, name, message = int(record["addr"]), None, f"the access of {int(record['addr']):#010x} failed on the bus"
+    def _failed(self, code: Code, record: Any, address: int, k: int, result: Result, full: bool = False) -> Result:
+        """The list ended at operation k, which failed on the chip; address : on the bus; full : as its write queue was."""
+        table, name, message = self.map.access, None, f"the access of {address:#010x} failed on the bus"
         if full:
             depth = self.config.policy.write_queue
             message = f"the write of {address:#010x} failed: the queue of {depth} posted writes was full"
         if code is Code.WAIT_TIMEOUT:
-            name = table.names[table.register[table.decode[address >> 2]]]
+            name = table.names[table.register[table.decode[int(record["addr"]) >> 2]]]
             seen, mask, wanted = int(result.values[k]), int(record["mask"]), int(record["value"])
             message = f"WAIT on {name}: {seen & mask:#x} after {int(record['arg'])} cycles, {wanted & mask:#x} wanted"
         result.failure = Failure(code, message, k, address, name)

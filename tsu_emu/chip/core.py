@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_contract.places import Places
 from tsu_contract.registers import REGISTER_SPACE
 from tsu_emu import state as S
 from tsu_emu.chip.core_loop import NOBODY, SLICE, compare_at, lines_at, seen, takes, work
@@ -33,16 +34,19 @@ class FirmwareCore:
     """What makes the hart of a state run in its chip.
 
     config : the image; ConfigError if it cannot be loaded. The state is made that of power-on.
+    places : where its map has registers and windows
     model, rom : of the hart; entry : where it starts; work : what executes it, `core_loop.work` or something that calls it
     """
 
-    def __init__(self, config: Core, plant: Plant, state: S.ChipState) -> None:
-        self._plant, self._state = plant, state
+    def __init__(self, config: Core, plant: Plant, state: S.ChipState, places: Places) -> None:
+        self._plant, self._state, self.places = plant, state, places
         self.model, self.work = make_model(MEMORY), work
         self.rom: NDArray[np.uint32] = np.zeros(config.rom_words, np.uint32)
         try:
             self.entry = elf.load_elf(Path(config.image).read_bytes(), MEMORY, self.rom, state.core_ram)
-        except (OSError, elf.ElfError) as error:
+        except OSError as error:
+            raise ConfigError(f"cpu.image {config.image}: {error.strerror}") from None
+        except elf.ElfError as error:
             raise ConfigError(f"cpu.image {config.image}: {error}") from None
         state.hart[...] = new_hart(self.entry)
         state.registers[W.CPU_STATUS] = W.CPU_PRESENT
@@ -139,7 +143,7 @@ class FirmwareCore:
     def _access(self, bus: FirmwareBus) -> None:
         """The access that the hart describes, at NOW: to a window or the sensor, or a fault where there is nothing such."""
         s, h = self._state, self._state.hart[0]
-        address, value = int(h["bus_address"]) - MEMORY.mmio_base, int(h["bus_value"])
+        address, value = self.places.inward_one(int(h["bus_address"]) - MEMORY.mmio_base), int(h["bus_value"])
         load, bus.cost = int(h["bus_kind"]) == BUS_LOAD, 0
         if h["bus_size"] != 4 or not self.has(address, load, value):
             hart.bus_fault(s.hart, self.model, int(self._plant.timing[0]["issue"]) + 1)
@@ -152,7 +156,7 @@ class FirmwareCore:
 
     def has(self, address: int, load: bool, value: int) -> bool:
         """Whether there is such a register and it takes the value, or whether the host might make the same access to a window: a
-        word of the chip's address space, a load, or a store of `value`."""
+        word of the contract's address space, a load, or a store of `value`."""
         if address < REGISTER_SPACE:
             word = int(self._plant.rules["decode"][0, address >> 2])
             return word >= 0 and (load or bool(takes(self._plant.rules, word, value)))

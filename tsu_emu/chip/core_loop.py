@@ -6,10 +6,11 @@ import numpy as np
 
 from tsu_contract.registers import REGISTER_SPACE
 from tsu_emu import state as S
-from tsu_emu.cpu.hart import BUS, UNTIL, finish_load, finish_store, run
+from tsu_emu.cpu.hart import BUS, UNTIL, bus_fault, finish_load, finish_store, run
 from tsu_emu.cpu.machine import EXTERNAL, SOFTWARE, TIMER
 from tsu_emu.cpu.state import BUS_LOAD
 from tsu_emu.digital import words as W
+from tsu_emu.digital.bus import fault_at, inward, strike
 from tsu_emu.digital.regfile import peek_word, read_word, write_word
 from tsu_emu.jit import inner, kernel, unfolded
 
@@ -97,6 +98,15 @@ def work(core, all_rules, timings, harts, models, rom, ram, until, watch):  # ty
             return reason, 0
         c.time[NOW] = h.cycle
         address, effects = Z(h.bus_address) - models[0].mmio_base, 0
+        if rules.placed > 0:
+            address = inward(rules, address)
+        fault = fault_at(c, address) if h.bus_size == U(4) else -1
+        if fault >= 0:
+            strike(c, fault)
+            bus_fault(harts, models, timing.issue + 1)
+            if _seen(c, rules, watch):
+                return UNTIL, 0
+            continue
         word = Z(rules.decode[address >> 2]) if address < SPACE and h.bus_size == U(4) else Z(-1)
         load = h.bus_kind == U(BUS_LOAD)
         if word < 0 or word == SENSOR or not (load or takes(all_rules, word, h.bus_value)):

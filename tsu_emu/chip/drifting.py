@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tsu_emu.config import Drift, Seeds
 from tsu_emu.jit import kernel
-from tsu_emu.noise.drift import LAST_EPOCH, Flicker, Ou, Walk
+from tsu_emu.noise.drift import LAST_EPOCH, Flicker, Ou, Walk, nothing
 from tsu_emu.noise.functions import exponential
 from tsu_emu.noise.normal import natural_log, normals
 from tsu_emu.noise.streams import Stream
@@ -54,19 +56,20 @@ class Drifting:
             xi = normals(np.uint64(seeds.die), int(Stream.DRIFT), 0, count, 1, 1 + parameter)[:, 0]
             self._nu = drift.power_nu + drift.power_nu_sigma * xi
 
-    def at(self, epoch: int, age_s: float) -> NDArray[np.float64]:
+    def at(self, epoch: int, age_s: float, pause: Callable[[], None] = nothing) -> NDArray[np.float64]:
         """(count,) float64 in the parameter's unit, or (1,) where all elements have the same.
 
         epoch : number, from 0; drift stands still from 2^46 on; age_s : effective age, s
+        pause : called every now and then
         """
         drift, out = self._drift, np.zeros(1)
         epoch = min(epoch, LAST_EPOCH)
         if self._ou is not None:
-            out = out + drift.ou_sigma * self._ou.at(epoch)
+            out = out + drift.ou_sigma * self._ou.at(epoch, pause)
         if self._walk is not None:
-            out = out + (drift.walk_per_sqrt_hour * np.sqrt(self._epoch_s / 3600)) * self._walk.at(epoch)
+            out = out + (drift.walk_per_sqrt_hour * np.sqrt(self._epoch_s / 3600)) * self._walk.at(epoch, pause)
         if self._flicker is not None:
-            out = out + drift.flicker_rms * self._flicker.at(epoch)
+            out = out + drift.flicker_rms * self._flicker.at(epoch, pause)
         if drift.ageing:
             out = out + drift.ageing * natural_log(1.0 + age_s / drift.ageing_t0_s)
         if drift.power_nu or drift.power_nu_sigma:

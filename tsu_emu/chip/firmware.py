@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,30 +13,6 @@ from tsu_emu.chip.plant import Plant
 from tsu_emu.chip.windows import WindowPort
 from tsu_emu.digital import words as W
 from tsu_emu.digital.regfile import read_word, write_word
-
-
-class Bus(Protocol):
-    """What behavioural firmware sees: one address space of 32-bit words, and RAM. Accesses act at `now` and add to `cost`."""
-
-    cost: int
-
-    @property
-    def now(self) -> int: ...
-    @property
-    def ram(self) -> NDArray[np.uint32]: ...
-    def read(self, address: int) -> int: ...
-    def write(self, address: int, value: int) -> None: ...
-    def read_block(self, address: int, words: int) -> NDArray[np.uint32]: ...
-    def write_block(self, address: int, words: NDArray[np.uint32]) -> None: ...
-
-
-class Firmware(Protocol):
-    """Behavioural firmware: all its memory is `state`, (16,) int64, zero at power-on and after a reset of the core, and the bus's
-    RAM, which a reset leaves as it is."""
-
-    def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
-        """Do what is due; cycles until the next step, or None if nothing is left to do before something happens."""
-        ...
 
 
 class FirmwareBus:

@@ -8,13 +8,14 @@ from tsu_contract.operations import Op
 from tsu_contract.registers import WINDOW_STRIDE
 from tsu_emu import state as S
 from tsu_emu.digital import words as W
+from tsu_emu.digital.bus import fault_at, strike
 from tsu_emu.digital.regfile import QUEUE, QUEUE_FAILS, peek_word, read_word, write_word
 from tsu_emu.digital.validate import OK, first_fault
 from tsu_emu.jit import kernel, unfolded
 
 U = np.uint32
 NOW, LINK, DRAINED, SENSED_AT, EVENT_SLOTS = S.NOW, S.LINK, S.DRAINED, S.SENSED_AT, S.EVENT_SLOTS
-FAULTS, NO_FAULT, BUS_ERROR, SENSOR, EVENT_SETTLED = S.FAULTS, S.NO_FAULT, S.BUS_ERROR, W.SENSOR, S.EVENT_SETTLED
+SENSOR, EVENT_SETTLED = W.SENSOR, S.EVENT_SETTLED
 READ, WRITE, RMW, BLKRD, BLKWR, WAIT, DELAY, DELAY_UNTIL, FENCE = (int(op) for op in Op)
 STRIDE = WINDOW_STRIDE
 
@@ -83,24 +84,6 @@ def _pass_time(c, op, arg):  # type: ignore[no-untyped-def]
 
 
 @unfolded
-def _bus_fault(c, addr):  # type: ignore[no-untyped-def]
-    """Row of the injected fault that lets an access of this address fail, or -1."""
-    if c.faulty:
-        for k in range(FAULTS):
-            if c.faults[k, 0] == BUS_ERROR and c.faults[k, 1] == addr:
-                return k
-    return -1
-
-
-@unfolded
-def _strike(c, row):  # type: ignore[no-untyped-def]
-    """A bus fault has struck once."""
-    c.faults[row, 2] -= 1
-    if c.faults[row, 2] == 0:
-        c.faults[row, 0] = NO_FAULT
-
-
-@unfolded
 def _goes_on(records, k, op, addr):  # type: ignore[no-untyped-def]
     """Whether operation k is followed by the same one on the next word."""
     n = k + 1
@@ -141,7 +124,7 @@ def execute(core, all_rules, all_windows, timings, records, values, cycles, star
         room = _room_at(c, rules.policy[QUEUE]) if posts else np.int64(0)
         entry = c.time[LINK] + timing.issue + (timing.burst_setup if burst else 0) + beats
         at, link = _acts_at(c, timing, op, burst, beats, room)
-        fault = _bus_fault(c, addr)
+        fault = fault_at(c, addr)
         full = fault < 0 and entry < room and rules.policy[QUEUE_FAILS] != 0
         at = entry if full else at
         if op == WAIT and fault < 0:
@@ -151,7 +134,7 @@ def execute(core, all_rules, all_windows, timings, records, values, cycles, star
         if not _quiet(c, at):
             return (k - 1, AT_WINDOW, at, run - 1) if run > 0 else (k, EVENTS_DUE, at, 0)
         if fault >= 0:
-            _strike(c, fault)
+            strike(c, fault)
             c.time[LINK] = at + timing.return_
             return k, AT_BUS_ERROR, at, 0
         if full:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from tsu_emu.analog.slow import refresh_errors
 from tsu_emu.chip.drifting import COUPLING, OFFSET, SLOPE, TEMPERATURE, Drifting
 from tsu_emu.chip.surroundings import Surroundings
 from tsu_emu.config import ChipConfig, Drift, Pdit
+from tsu_emu.noise.drift import nothing
 from tsu_emu.noise.functions import exponential
 from tsu_emu.noise.streams import Stream
 from tsu_emu.topology import Topology
@@ -41,6 +43,7 @@ class SlowEffects:
     """The slow effects of one chip.
 
     slow : whether it has any; drifts : what drifts, by name
+    pause : called every now and then while they are made, which takes long on a large chip whose epoch is the first to end
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class SlowEffects:
         self.drifts = {"offset": self._offset, "slope": self._slope, "coupling": self._gain, "temperature": self._warmth}
         self._refreshed, self._level_errors = -1, (np.zeros(1), np.zeros(1))
         self._made: tuple[tuple[int, bytes, bytes], Slow] | None = None
+        self.pause: Callable[[], None] = nothing
 
     def forget(self) -> None:
         """The die's slopes and offsets are others."""
@@ -72,9 +76,9 @@ class SlowEffects:
             slow = Slow(
                 (self._common_gain(0, epoch, warmer), self._common_gain(1, epoch, warmer)),
                 self.levels(epoch),
-                self._die.kappa * (1.0 + self._gain.at(epoch, age)),
-                self._die.alpha * (1.0 + self._slope.at(epoch, age)),
-                self._die.delta + (self._offset.at(epoch, age) + offset_tc * warmer),
+                self._die.kappa * (1.0 + self._gain.at(epoch, age, self.pause)),
+                self._die.alpha * (1.0 + self._slope.at(epoch, age, self.pause)),
+                self._die.delta + (self._offset.at(epoch, age, self.pause) + offset_tc * warmer),
                 ((1.0 + float(self._warmth.at(epoch, age)[0])) * (1.0 + t.dac.gain_tc_per_k * warmer), t.tc_per_k * warmer),
             )
             self._made = key, slow

@@ -17,6 +17,8 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
+from tsu_emu.commands.older import other_versions, size_of
+
 GIB = 1 << 30
 DISK_BYTES, MEMORY_BYTES = GIB, GIB
 """What compiled code of a few versions, and a chip with its caches, take at the most."""
@@ -85,9 +87,9 @@ def processor() -> Check:
 
 def compiled_code() -> Check:
     """The cache of compiled code: whether it can be written, and is."""
-    from tsu_emu.jit import cache_directory
+    from tsu_emu.code_cache import cache_directory
 
-    place = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_directory())
+    place = cache_directory()
     try:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=place):
@@ -95,22 +97,20 @@ def compiled_code() -> Check:
     except OSError as error:
         return _fail("compiled code", str(error), "set XDG_CACHE_HOME to a directory that you may write")
     files = list(place.rglob("*.nbc"))
-    found = f"{place}: {len(files)} functions, {_megabytes(_size(place))}"
+    found = f"{place}: {len(files)} functions, {_megabytes(size_of(place))}"
     if not files:
         return _warn("compiled code", found, "the first start compiles for minutes; `tsu-emu warmup` does it now")
     return _ok("compiled code", found)
 
 
 def older_code() -> Check:
-    """Compiled code of other versions, which nobody removes."""
-    from tsu_emu.jit import cache_directory
-
-    base = cache_directory().parent
-    others = [path for path in base.glob("?" * 16) if path.is_dir() and path != cache_directory()]
-    size = sum(map(_size, others))
+    """Compiled code of other versions."""
+    others = other_versions()
+    size = sum(map(size_of, others))
     found = f"{len(others)} other versions, {_megabytes(size)}"
     if size > GIB // 2:
-        return _warn("older code", found, f"remove what you do not use from {base}")
+        place = others[0].parent
+        return _warn("older code", found, f"`tsu-emu warmup` removes what nobody used for 30 days; the rest is yours: {place}")
     return _ok("older code", found)
 
 
@@ -152,7 +152,7 @@ def socket_paths() -> Check:
 
 def disk() -> Check:
     """Room for compiled code."""
-    from tsu_emu.jit import cache_directory
+    from tsu_emu.code_cache import cache_directory
 
     place = next(path for path in (cache_directory(), *cache_directory().parents) if path.exists())
     free = shutil.disk_usage(place).free
@@ -209,19 +209,24 @@ def clock() -> Check:
 def daemons() -> Check:
     """Who answers in the run-time directory."""
     from tsu_emu.server.asking import asked_for_status
-    from tsu_emu.server.endpoints import default_endpoint
+    from tsu_emu.server.endpoints import answered, default_endpoint
 
-    place, answers, silent = Path(default_endpoint("x").removeprefix("ipc://")).parent, [], []
+    place = Path(default_endpoint("x").removeprefix("ipc://")).parent
+    answers: list[str] = []
+    silent: list[str] = []
+    left: list[str] = []
     for path in sorted(place.glob("*.sock")) if place.is_dir() else ():
         try:
             asked_for_status(f"ipc://{path}", 1.0)
             answers.append(path.stem)
         except OSError:
-            silent.append(path.name)
-    found = f"{', '.join(answers) or 'none'} running"
+            (silent if answered(str(path)) else left).append(path.name)
+    found = f"{', '.join(answers) or 'none'} running on the sockets in {place}"
     if silent:
-        left = f"{found}; nobody answers at {', '.join(silent)}"
-        return _warn("daemons", left, "left by a daemon that was killed; its next start takes it over")
+        return _warn("daemons", f"{found}; no reply within 1 s at {', '.join(silent)}", "stopped, or at a long piece of work")
+    if left:
+        found += f"; nobody listens at {', '.join(left)}"
+        return _warn("daemons", found, "left by a daemon that was killed; its next start takes it over")
     return _ok("daemons", found)
 
 
@@ -245,10 +250,6 @@ def _version(name: str) -> str:
         return version(name)
     except ModuleNotFoundError:
         return "not installed"
-
-
-def _size(place: Path) -> int:
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
 
 
 def _megabytes(size: int) -> str:

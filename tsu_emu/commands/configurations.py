@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
 from tsu_emu.commands.ending import failed
+
+UNSOURCED = ("name", "description")
+"""What a configuration says of itself."""
+VALUE_WIDTH = 24
+
+
+def _stated(table: dict[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
+    """Key path and value of all that a configuration's file states."""
+    for key, value in table.items():
+        if key == "provenance" and not under:
+            continue
+        if isinstance(value, dict) and value:
+            yield from _stated(value, f"{under}{key}.")
+        else:
+            yield under + key, value
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= VALUE_WIDTH else f"{text[: VALUE_WIDTH - 3]}..."
 
 
 def configs(
@@ -18,7 +39,7 @@ def configs(
     """List the shipped configurations, or print one with where each value comes from."""
     import json
 
-    from tsu_emu.config import ConfigError, load, shipped
+    from tsu_emu.config import ConfigError, load, provenance_of, shipped
 
     try:
         chosen = [load(show)] if show else [load(name) for name in shipped()]
@@ -29,11 +50,9 @@ def configs(
         return
     for c in chosen:
         print(f"{c.name:<16} {c.description}")
-        for path, source in c.provenance.items() if show else ():
-            value: object = c.model_dump(by_alias=True)
-            for part in path.split("."):
-                value = value[part] if isinstance(value, dict) else value
-            print(f"  {path:<34} {value!s:<28} {source}")
+        for path, value in _stated(c.model_dump(by_alias=True, exclude_unset=True)) if show else ():
+            if path not in UNSOURCED:
+                print(f"  {path:<36} {_short(value):<24} {provenance_of(c, path) or ''}".rstrip())
 
 
 def warmup(
@@ -41,7 +60,10 @@ def warmup(
         str | None, typer.Argument(metavar="[CONFIG]", help="What to compile for; all shipped configurations if left out.")
     ] = None,
 ) -> None:
-    """Compile now, into the user's cache directory, so that the first `serve` starts at once."""
+    """Compile now, into the user's cache directory, so that the first `serve` starts at once.
+
+    Compiled code of other versions that nobody used for 30 days is removed.
+    """
     from rich.progress import Progress, TaskID
 
     from tsu_emu.config import ConfigError, load, shipped
@@ -61,3 +83,8 @@ def warmup(
 
             warm_up(show, chip)
             bar.update(task, completed=1, total=1)
+    from tsu_emu.commands.older import remove_forgotten
+
+    count, size = remove_forgotten()
+    if count:
+        print(f"removed compiled code of {count} other versions that nobody used for 30 days, {size / 1e6:,.0f} MB")

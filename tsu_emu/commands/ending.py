@@ -12,6 +12,13 @@ ConfigArgument = Annotated[
 ]
 
 
+def why(error: Exception) -> str:
+    """An error in words; of a file, its name and what is wrong with it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 def failed(message: str) -> typer.Exit:
     """Says what is wrong; to be raised."""
     print(f"tsu-emu: {message}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tsu_emu.commands.ending import failed
+from tsu_emu.commands.ending import failed, why
 
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="Directory of the gateway's keys; only you may enter it.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is: letters, digits, - and _.")]
@@ -29,7 +29,7 @@ def make(
     try:
         secret = files.make(directory, name, files.Role(role))
     except (files.KeysError, OSError) as error:
-        raise failed(str(error)) from None
+        raise failed(why(error)) from None
     print(f"{secret}: give it to {name}, with {directory / files.GATEWAY}.public, and delete it here")
 
 
@@ -48,7 +48,7 @@ def list_keys(directory: Directory, as_json: Annotated[bool, typer.Option("--jso
     if as_json:
         print(json.dumps({"keys": rows, "wrong": wrong}))
     else:
-        print("\n".join([f"{row['name']:<24} {row['role']:<10} {row['public']}" for row in rows] + wrong))
+        print("\n".join([f"{row['name']:<24} {row['role']:<10} {row['public']}" for row in rows] + wrong) or "no keys")
     if wrong:
         raise typer.Exit(1)
 
@@ -61,4 +61,5 @@ def revoke(name: Name, directory: Directory) -> None:
     try:
         files.revoke(directory, name)
     except (files.KeysError, OSError) as error:
-        raise failed(str(error)) from None
+        raise failed(why(error)) from None
+    print(f"{name} is let in no more")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tsu_emu.commands.ending import ConfigArgument, failed
+from tsu_emu.commands.ending import ConfigArgument, failed, why
 from tsu_emu.commands.serve import assignment, chip_of, door_endpoints, powered
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def record(
     config: ConfigArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the recording goes.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the recording goes; it is written over nothing.")],
     endpoint: Annotated[
         str | None, typer.Option(help="ipc://PATH or tcp://127.0.0.1:PORT; by default an ipc socket in your run-time directory.")
     ] = None,
@@ -41,10 +41,12 @@ def record(
         seeds = {f"seeds.{k}": str(v) for k, v in (("die", die_seed), ("run", run_seed)) if v is not None}
         chip = load(config, seeds | dict(assignment(text) for text in changes or ()))
         at = endpoint or default_endpoint(chip.name)
+        if file.exists() and file.stat().st_size:
+            raise ConfigError(f"{file} exists already; a recording is written over nothing")
         _record(chip, file, at, door_endpoints(at, None, None, bench), threads, exit_with_stdin)
     except (ConfigError, EndpointError, OSError) as error:
-        announce("error", message=str(error))
-        raise failed(str(error)) from None
+        announce("error", message=why(error))
+        raise failed(why(error)) from None
 
 
 def _record(config: ChipConfig, path: Path, endpoint: str, doors: dict[str, str], threads: int, exit_with_stdin: bool) -> None:
@@ -93,8 +95,10 @@ def replay(
     try:
         recording = read_recording(file.read_bytes())
         outcome = _replayed(recording)
-    except (RecordingError, OSError) as error:
+    except RecordingError as error:
         raise failed(f"{file}: {error}") from None
+    except OSError as error:
+        raise failed(why(error)) from None
     if as_json:
         print(json.dumps({**outcome._asdict(), "same": not outcome.what, "recorded": recording.requests, "cut": recording.cut}))
     else:

@@ -70,8 +70,9 @@ def serve(
         ),
     ] = None,
     keep: Annotated[
-        Keep, typer.Option(help="With --state. durable: no reply before its request is on the disk; fast: at most 0.1 s later.")
-    ] = Keep.FAST,
+        Keep | None,
+        typer.Option(help="With --state. durable: no reply before its request is on the disk; fast (default): up to .1 s later."),
+    ] = None,
     vcd: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write waveforms: bus, sequencer, interrupts, temperature.")
     ] = None,
@@ -99,6 +100,8 @@ def serve(
             raise ConfigError("--gdb-wait goes with --gdb PORT")
         if gdb is not None and not chip.cpu.image:
             raise ConfigError("--gdb: the chip has no firmware core; cpu.image names what one is to execute")
+        if keep is not None and state is None:
+            raise ConfigError("--keep goes with --state DIR: without it nothing is kept")
         if state is not None and gdb is not None:
             raise ConfigError("--gdb does not go with --state: what a debugger writes is in no journal")
         told(log_level, log_json)

@@ -16,20 +16,24 @@ WATCH_SECONDS = 1.0
 
 
 def status(
-    url: Annotated[str, typer.Argument(metavar="URL|NAME", help="ipc://PATH, tcp://127.0.0.1:PORT, or the name of a chip.")],
+    url: Annotated[
+        str, typer.Argument(metavar="URL|NAME", help="ipc://PATH, tcp://127.0.0.1:PORT, tcp+curve://... or a chip's name.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line for each look.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Look every second, until interrupted.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that a reply may take.")] = 5.0,
+    timeout: Annotated[float, typer.Option(min=0.0, help="Seconds that a reply may take.")] = 5.0,
 ) -> None:
     """Tell what a daemon and its chip are at: also in the midst of a long run, and without a session.
 
-    A NAME stands for the socket that `tsu-emu serve NAME` listens on unless told otherwise.
+    A NAME stands for the socket that `tsu-emu serve NAME` listens on unless told otherwise; a gateway is asked as
+    tcp+curve://HOST:PORT?key=FILE.secret&server=gateway.public.
     """
     import json
 
     from rich.console import Console
     from rich.live import Live
 
+    from tsu_emu.commands.dialling import dial
     from tsu_emu.server.asking import asked_for_status
     from tsu_emu.server.endpoints import default_endpoint
 
@@ -37,7 +41,7 @@ def status(
 
     def look() -> dict[str, Any]:
         try:
-            return asked_for_status(at, timeout)
+            return asked_for_status(at, timeout, dial)
         except OSError as error:
             raise failed(str(error)) from None
 

@@ -30,6 +30,7 @@ from tsu_emu.config.cells import (
     Pbit,
     Pdit,
 )
+from tsu_emu.config.complaints import complaints
 from tsu_emu.config.core import Core
 from tsu_emu.config.devices import Bias, Coupling, Dac, Drift, Network, Storage, Temperature, Trim
 from tsu_emu.config.fabric import CELLS_MAX, Bipartite, Dense, Edges, Fabric, Grid, Learning, Sequencer, Timing
@@ -252,11 +253,7 @@ def parse(data: dict[str, Any], source: str = "config") -> ChipConfig:
     try:
         return ChipConfig.model_validate(data)
     except ValidationError as error:
-        lines = []
-        for e in error.errors():
-            path = ".".join(str(part) for part in e["loc"]) or "(whole file)"
-            shown = "" if isinstance(e["input"], dict) else f", got {str(e['input'])[:60]}"
-            lines.append(f"  {path}: {e['msg']}{shown}")
+        lines = [f"  {line}" for line in complaints(error, data, ChipConfig)]
         raise ConfigError(f"{source}: {len(lines)} error{'s' * (len(lines) > 1)}\n" + "\n".join(lines)) from None
 
 

@@ -11,15 +11,15 @@ from tsu_contract.operations import TIME_MAX, Op
 from tsu_contract.registers import REGISTER_SPACE, WINDOW_AT, WINDOW_STRIDE, Register
 
 
-def explain(code: Code, index: int, record: Any, cap: Capabilities, registers: RegisterMap) -> Exception:
-    """The failure in words that name operation, address and field."""
+def explain(code: Code, index: int, record: Any, cap: Capabilities, registers: RegisterMap, given: int) -> Exception:
+    """The failure in words that name operation, address and field; given : the address on the bus."""
     op, addr, value, mask, arg = (int(record[k]) for k in ("op", "addr", "value", "mask", "arg"))
     name = Op(op).name if op in Op._value2member_map_ else f"operation {op}"
     if op not in Op._value2member_map_ or op >= Op.DELAY:
         return _explain_without_place(code, index, record, name)
     window = WINDOW_AT.get(addr // WINDOW_STRIDE) if addr >= WINDOW_STRIDE else None
     reg = _register_at(addr, registers)
-    place = window.name if window else reg.name if reg else f"{addr:#010x}"
+    place = window.name if window else reg.name if reg else f"{given:#010x}"
     field = None
     match code:
         case Code.BAD_OPERATION if op in (Op.RMW, Op.WAIT) and value & ~mask:
@@ -29,9 +29,9 @@ def explain(code: Code, index: int, record: Any, cap: Capabilities, registers: R
         case Code.BAD_CHIP:
             text = f"chip {int(record['chip'])}: this daemon serves chip 0 alone"
         case Code.UNMAPPED:
-            text = f"nothing is mapped at {addr:#010x}"
+            text = f"nothing is mapped at {given:#010x}"
         case Code.MISALIGNED:
-            text = f"{addr:#010x} is not a multiple of 4"
+            text = f"{given:#010x} is not a multiple of 4"
         case Code.READ_ONLY if reg and reg.per_plane:
             text = f"{place}: the chip has {cap.planes} planes, none of them in this word"
         case Code.READ_ONLY:
@@ -56,7 +56,7 @@ def explain(code: Code, index: int, record: Any, cap: Capabilities, registers: R
             text = f"{name} of {place} asks for {arg} cycles; chip time ends at cycle {TIME_MAX}"
         case _:
             field, text = _out_of_range(reg, op, value, mask, cap)
-    return fail(code, text, index, addr, f"{place}.{field}" if field else (place if reg or window else None))
+    return fail(code, text, index, given, f"{place}.{field}" if field else (place if reg or window else None))
 
 
 def _explain_without_place(code: Code, index: int, record: Any, name: str) -> Exception:

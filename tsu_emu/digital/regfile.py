@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tsu_contract.capabilities import Capabilities
 from tsu_contract.extension import BASE, EXTENSION_WORDS, RegisterMap
-from tsu_contract.registers import access_table
+from tsu_contract.registers import REGISTERS, WINDOWS, access_table
 from tsu_emu import state as S
 from tsu_emu.digital import sequencer
 from tsu_emu.digital import words as W
@@ -58,10 +58,13 @@ RegisterRules = NDArray[Any]
 decode : (REGISTER_SPACE / 4,) int16, word number of an address / 4; words : (words,) RULE
 ranges : (n, 5) int64 rows (word, low, mask, minimum, maximum); fields : (m, 2) int64 rows (word, mask)
 range_at, field_at : (words + 1,) int64, rows range_at[w] .. range_at[w + 1] - 1 of `ranges` are those of word w
+placed : int64, ranges of a map that has things elsewhere; places : (n, 3) int64, `Places.rows` and what fills them up
 energy : (6,) int64, aJ an operation, in the order of MON.ENERGY_*; policy : (5,) int64, see ON_RESET
 Arrays have the same sizes for every map, so that compiled code does not depend on it: a chip without registers of one's own has
 words that no address leads to.
 """
+PLACES_MAX = EXTENSION_WORDS + len({name.split(".")[0] for name in REGISTERS}) + len(WINDOWS)
+"""A block, a window or a register of a user moves as a whole."""
 NO_WORD = 1 << 30
 """Word number of rows that fill an array up."""
 
@@ -106,7 +109,8 @@ def make_rules(
     every = np.arange(len(words) + 1)
     parts = {"decode": table.decode, "words": words, "ranges": ranges, "fields": fields, "energy": energy}
     parts |= {"range_at": np.searchsorted(ranges[:, 0], every), "field_at": np.searchsorted(fields[:, 0], every)}
-    parts["policy"] = np.array(policy, np.int64)
+    parts |= {"policy": np.array(policy, np.int64), "placed": np.array(len(registers.places.rows))}
+    parts["places"] = _filled(registers.places.rows, PLACES_MAX)
     rules = np.zeros(1, [(name, part.dtype, part.shape) for name, part in parts.items()])
     for name, part in parts.items():
         rules[name][0] = part

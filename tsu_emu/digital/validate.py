@@ -13,7 +13,7 @@ from tsu_contract.capabilities import Capabilities
 from tsu_contract.errors import Code, fail
 from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.operations import TIME_MAX, Op
-from tsu_contract.registers import REGISTER_SPACE, WINDOW_AT, WINDOW_STRIDE, Window
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_AT, WINDOW_STRIDE
 from tsu_contract.wire import FRAMES_MAX, PAYLOAD_BYTES_MAX, Frame
 from tsu_emu.digital.refusals import explain
 from tsu_emu.digital.regfile import RegisterRules
@@ -195,29 +195,30 @@ def first_value_fault(records, all_windows):  # type: ignore[no-untyped-def]
 
 def check(
     records: NDArray[Any], payloads: Sequence[Frame], rules: RegisterRules, windows: WindowRules, cap: Capabilities, link: int,
-    registers: RegisterMap = BASE,
+    registers: RegisterMap = BASE, asked: NDArray[Any] | None = None,
 ) -> None:  # fmt: skip
     """Raises the ProtocolError of the first thing wrong with a list; nothing has been executed then.
 
     records : (n,) of `operations.RECORD`; payloads : one for each BLKWR in order; link : cycle, the host link's clock
-    registers : the chip's, for the words of an error
+    registers : the chip's, for the words of an error; asked : the same list with the addresses of the bus, if they are others
     """
+    given = (records if asked is None else asked)["addr"]
     index, code, _ = first_fault(records, rules, windows, link)
     if code:
-        raise explain(Code(code), int(index), records[index], cap, registers)
+        raise explain(Code(code), int(index), records[index], cap, registers, int(given[index]))
     burst_reads = records["arg"][records["op"] == BLKRD]
     if len(burst_reads) > READS_MAX:
         raise fail(Code.TOO_LARGE, f"{len(burst_reads)} BLKRD operations; a reply has room for {READS_MAX}")
     if 4 * int(burst_reads.sum(dtype=np.uint64)) > PAYLOAD_BYTES_MAX:
         raise fail(Code.TOO_LARGE, f"the reply would exceed {PAYLOAD_BYTES_MAX} bytes; read in several messages")
-    _check_payloads(records, payloads, cap)
+    _check_payloads(records, payloads, cap, given)
     index = first_value_fault(records, windows)
     if index >= 0:
         r = records[index]
-        _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], r["value"].tobytes(), int(index), int(r["addr"]), cap)
+        _check_values(r, r["value"].tobytes(), int(index), int(given[index]), cap)
 
 
-def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capabilities) -> None:
+def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capabilities, given: NDArray[np.uint32]) -> None:
     bursts = np.flatnonzero(records["op"] == BLKWR)
     if len(bursts) != len(payloads):
         raise fail(Code.BAD_PAYLOAD, f"{len(payloads)} payload frames for {len(bursts)} BLKWR operations")
@@ -226,19 +227,20 @@ def _check_payloads(records: NDArray[Any], payloads: Sequence[Frame], cap: Capab
         if len(payload) != 4 * int(r["arg"]):
             message = f"payload of {len(payload)} bytes for a burst of {r['arg']} words; {4 * int(r['arg'])} expected"
             window = WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE].name
-            raise fail(Code.BAD_PAYLOAD, message, index, int(r["addr"]), window)
-        _check_values(WINDOW_AT[int(r["addr"]) // WINDOW_STRIDE], payload, index, int(r["addr"]), cap)
+            raise fail(Code.BAD_PAYLOAD, message, index, int(given[index]), window)
+        _check_values(r, payload, index, int(given[index]), cap)
 
 
-def _check_values(window: Window, data: Frame, index: int, addr: int, cap: Capabilities) -> None:
-    """Elements within the window's limits; those past its last one are not looked at."""
+def _check_values(record: Any, data: Frame, index: int, given: int, cap: Capabilities) -> None:
+    """Elements within the window's limits; those past its last one are not looked at. given : the address on the bus."""
+    window = WINDOW_AT[int(record["addr"]) // WINDOW_STRIDE]
     limits = cap.limits(window)
     if limits is None:
         return
-    first = (addr % WINDOW_STRIDE) // window.dtype.itemsize
+    first = (int(record["addr"]) % WINDOW_STRIDE) // window.dtype.itemsize
     total = prod(cap.shape(window))
     values = np.frombuffer(data, window.dtype)[: total - first]
     if values.min() < limits[0] or values.max() > limits[1]:
         worst = int(np.flatnonzero((values < limits[0]) | (values > limits[1]))[0])
         message = f"{window.name}[{first + worst}] = {values[worst]}; {limits[0]} to {limits[1]} expected"
-        raise fail(Code.OUT_OF_RANGE, message, index, addr, window.name)
+        raise fail(Code.OUT_OF_RANGE, message, index, given, window.name)

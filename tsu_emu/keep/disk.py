@@ -158,7 +158,7 @@ class OsDisk:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._directory: int | None = os.open(path, flags)
         except OSError as error:
-            raise DiskError(f"{path}: {error.strerror or error}; a directory expected, not a link to one") from None
+            raise DiskError(f"{error.strerror or error}; a directory expected, not a link to one") from None
         try:
             self._check()
         except BaseException:
@@ -168,13 +168,13 @@ class OsDisk:
     def _check(self) -> None:
         found = os.fstat(self._open)
         if found.st_uid != os.geteuid():
-            raise DiskError(f"{self.path} belongs to user {found.st_uid}, not to us ({os.geteuid()})")
+            raise DiskError(f"it belongs to user {found.st_uid}, not to us ({os.geteuid()})")
         if stat.S_IMODE(found.st_mode) & 0o022:
-            raise DiskError(f"{self.path}: others may write there (mode {stat.S_IMODE(found.st_mode):o}); chmod 700 it")
+            raise DiskError(f"others may write there (mode {stat.S_IMODE(found.st_mode):o}); chmod 700 {self.path}")
         try:
             fcntl.flock(self._open, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise DiskError(f"{self.path}: another daemon keeps its chip there") from None
+            raise DiskError("another daemon keeps its chip there") from None
 
     @property
     def _open(self) -> int:
@@ -192,7 +192,7 @@ class OsDisk:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
         os.close(descriptor)
-        raise DiskError(f"{self.path}/{name} is no file")
+        raise DiskError(f"{name} is no file")
 
     def read(self, name: str) -> bytes:
         """As `Disk.read`."""

@@ -34,7 +34,8 @@ class Journal:
 
         OSError: it is not there. If not even what came of it could be removed, `sound` is False, and nothing can follow.
         """
-        number = self.number if what in REQUESTS else self.number - 1
+        asked = what in REQUESTS
+        number = self.number if asked else max(0, self.number - 1)
         data, crc = encode(Record(what, number, time, session, self._safe, body), self.chain)
         try:
             write_all(self._file, data)
@@ -43,7 +44,7 @@ class Journal:
             raise
         self.written += len(data)
         self.chain = crc
-        self.number = number + 1
+        self.number += asked
 
     def _take_back(self) -> None:
         try:

@@ -10,7 +10,7 @@ from tsu_emu.server.sessions import Role, Session, Sessions
 
 KEPT_BYTES = 16 << 20
 """Bytes of older replies in a snapshot; the newest reply of each session is in it whatever its size."""
-NAMES = tuple(f.name for f in fields(Session) if f.name not in ("replies", "heard"))
+NAMES = tuple(f.name for f in fields(Session) if f.name not in ("replies", "heard", "peer"))
 
 
 def packed(sessions: Sessions) -> list[dict[str, Any]]:

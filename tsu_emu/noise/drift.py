@@ -9,6 +9,7 @@ rho (a + b) / (1 + rho^2) and variance (1 - rho^2) / (1 + rho^2) = tanh(h / tau)
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ INDEPENDENT = 40.0
 """Correlation times after which values count as independent: e^-40 is below the resolution of float64."""
 SPAN = 64
 """Elements drawn side by side."""
+BLOCK = 8192
+"""Elements whose values are found in one go, some 10 ms where none of their nodes is known yet."""
 CERTAINLY_MIDDLE = 0.4249 * 4294967296.0
 """Words a this near to 2^31 give deviates by the middle formula of AS 241 (|q| <= .425)."""
 ROOT_10 = 3.1622776601683795
@@ -166,6 +169,10 @@ def value_at(key, first, epoch, tree, cache, out):  # type: ignore[no-untyped-de
     out[:] = value[_slot(epoch, levels)]
 
 
+def nothing() -> None:
+    """Nobody looks."""
+
+
 class Process:
     """n independent elements, numbers 0 .. n - 1, of one law; an element's value depends on key, number, law and epoch alone.
 
@@ -174,14 +181,16 @@ class Process:
 
     def __init__(self, key: NDArray[np.uint32], n: int, tree: Tree) -> None:
         self._key, self._n, self._tree = key.copy(), n, tree
-        self._cache = empty_cache(tree, n)
+        self._blocks = [(first, empty_cache(tree, min(BLOCK, n - first))) for first in range(0, n, BLOCK)]
 
-    def at(self, epoch: int) -> NDArray[np.float64]:
-        """(n,) values at an epoch of 0 .. 2^46."""
+    def at(self, epoch: int, pause: Callable[[], None] = nothing) -> NDArray[np.float64]:
+        """(n,) values at an epoch of 0 .. 2^46; pause : called after each BLOCK of them."""
         if not 0 <= epoch <= LAST_EPOCH:
             raise ValueError(f"epoch {epoch} is outside 0 .. 2^{LAST_EPOCH_BITS}")
         out = np.empty(self._n, np.float64)
-        value_at(self._key, 0, epoch, self._tree, self._cache, out)
+        for first, cache in self._blocks:
+            value_at(self._key, first, epoch, self._tree, cache, out[first : first + BLOCK])
+            pause()
         return out
 
 
@@ -212,9 +221,9 @@ class Flicker:
         for k, tau in enumerate(corner_times(f_low, f_high)):
             self.parts.append(Ou(np.array([*key[:3], int(key[3]) + k], np.uint32), n, tau))
 
-    def at(self, epoch: int) -> NDArray[np.float64]:
-        """(n,) values at an epoch of 0 .. 2^46."""
-        total = self.parts[0].at(epoch)
+    def at(self, epoch: int, pause: Callable[[], None] = nothing) -> NDArray[np.float64]:
+        """As `Process.at`."""
+        total = self.parts[0].at(epoch, pause)
         for part in self.parts[1:]:
-            total += part.at(epoch)
+            total += part.at(epoch, pause)
         return total / math.sqrt(len(self.parts))

@@ -40,11 +40,11 @@ def prepare(endpoint: str) -> None:
         Path(name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EndpointError(f"{endpoint}: {error}") from None
-    if _answered(name):
+    if answered(name):
         raise EndpointError(f"{endpoint}: another daemon listens there")
 
 
-def _answered(path: str) -> bool:
+def answered(path: str) -> bool:
     """Whether somebody accepts connections on a local socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:

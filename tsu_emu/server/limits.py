@@ -7,6 +7,8 @@ from tsu_contract import wire
 SESSIONS_MAX = 1000
 """Open sessions. One more makes the most silent one close, if that has been silent for SILENT_SECONDS; else it is refused."""
 SILENT_SECONDS = 60.0
+CONNECTION_SESSIONS = 64
+"""Open sessions that one connection has opened; for one more the same holds as for all."""
 CACHED_REPLIES = 16
 """Replies kept for each session."""
 CACHED_BYTES = 256 << 20
@@ -36,6 +38,7 @@ def limits() -> dict[str, int]:
         "payload_bytes": wire.PAYLOAD_BYTES_MAX,
         "sessions": SESSIONS_MAX,
         "silent_s": int(SILENT_SECONDS),
+        "connection_sessions": CONNECTION_SESSIONS,
         "cached_replies": CACHED_REPLIES,
         "cached_bytes": CACHED_BYTES,
         "credit": CREDIT,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tsu_contract.errors import Code, fail
 from tsu_contract.operations import Op
-from tsu_contract.registers import WINDOW_STRIDE, access_table
+from tsu_contract.registers import WINDOW_STRIDE
 from tsu_contract.wire import Frame, Request
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
@@ -37,7 +37,8 @@ class Peeker:
             op = int(records["op"][index])
             if op in Op._value2member_map_:
                 raise fail(Code.FORBIDDEN, f"PEEK reads; {Op(op).name} is for OPERATE", index)
-        check(records, request.payloads, chip.plant.rules, chip.plant.windows, chip.capabilities, chip.link_time)
+        asked, records = records, chip.map.inward(records)
+        check(records, request.payloads, chip.plant.rules, chip.plant.windows, chip.capabilities, chip.link_time, chip.map, asked)
         values, data = np.zeros(len(records), np.uint32), list[Frame]()
         for k, (op, address, words) in enumerate(zip(*(records[c].tolist() for c in ("op", "addr", "arg")), strict=True)):
             if op == Op.BLKRD:
@@ -49,7 +50,8 @@ class Peeker:
         return values, data
 
     def _register(self, address: int) -> int:
-        chip, word = self._chip, int(access_table().decode[address >> 2])
+        chip = self._chip
+        word = int(chip.map.access.decode[address >> 2])
         if word == W.SENSOR:
             return chip.surroundings.sensor_code(int(chip.state.time[S.NOW]))
         return int(peek_word(chip.state.core[0], chip.plant.rules[0], word))

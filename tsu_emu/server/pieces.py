@@ -25,7 +25,8 @@ def in_pieces(
 
     after : called with the number of a piece's first operation and its result, unless it failed
     """
-    check(records, payloads, chip.plant.rules, chip.plant.windows, chip.capabilities, chip.link_time)
+    here = chip.map.inward(records)
+    check(here, payloads, chip.plant.rules, chip.plant.windows, chip.capabilities, chip.link_time, chip.map, records)
     begin = chip.link_time
     whole, values, paid = Result(0, begin, begin, np.empty(0, np.uint32)), [], 0
     for k in range(0, len(records), size):

@@ -106,12 +106,14 @@ class Server:
         role, name = request.body.get("role", Role.OPERATOR.value), request.body.get("client", "")
         if not isinstance(role, str) or role not in tuple(Role):
             raise fail(Code.BAD_HEADER, f"role is {wire.shown(role)}; {' or '.join(Role)} expected")
-        if self.sessions.full:
-            self._end_lease_if_over()
-            self.decide(Decision.SILENT, self.sessions.silent(but=self.lease.holder).number)
+        for crowded, of in ((self.sessions.crowded(self.peer), self.peer), (self.sessions.full, b"")):
+            if crowded:
+                self._end_lease_if_over()
+                self.decide(Decision.SILENT, self.sessions.silent(but=self.lease.holder, of=of).number)
+                break
         self.accepted(frames)
         known_as = name[:CLIENT_MAX] if isinstance(name, str) else ""
-        session = self.sessions.open(self.chip.interrupts_so_far(), Role(role), known_as)
+        session = self.sessions.open(self.chip.interrupts_so_far(), Role(role), known_as, self.peer)
         self.events.tell("session opened", session=session.number, client=known_as, role=role)
         return Reply(Kind.HELLO, session.number, request.seq, body=self._welcome(session))
 

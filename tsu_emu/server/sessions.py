@@ -49,6 +49,7 @@ class Session:
 
     last_seq : number of the last request taken; interrupts_seen : events that its replies have told; replies : kept, by number
     client : what it calls itself; heard : when it spoke last, by the table's clock
+    peer : the connection that opened it; b"" if that is not known, as after the daemon was started anew
     """
 
     number: int
@@ -58,6 +59,7 @@ class Session:
     role: Role = Role.OPERATOR
     client: str = ""
     heard: float = 0.0
+    peer: bytes = b""
 
 
 class Sessions:
@@ -94,20 +96,28 @@ class Sessions:
         """Bytes of all replies kept."""
         return self._kept_bytes
 
-    def silent(self, but: int = 0) -> Session:
-        """The session that would make room, other than number `but`; ProtocolError if none has been silent for long enough."""
+    def silent(self, but: int = 0, of: bytes = b"") -> Session:
+        """The session that would make room, other than number `but`; ProtocolError if none has been silent for long enough.
+
+        of : the connection that it must be of, if one has too many
+        """
         now, wait = self._clock(), limits.SILENT_SECONDS
         for session in self._open.values():
-            if session.number != but:
+            if session.number != but and of in (b"", session.peer):
                 wait = session.heard + limits.SILENT_SECONDS - now
                 if wait <= 0:
                     return session
                 break
-        raise fail(Code.BUSY, f"{len(self._open)} sessions are open, as many as there may be; try again in {wait:.0f} s")
+        whose = f"{limits.CONNECTION_SESSIONS} sessions of this connection" if of else f"{len(self._open)} sessions"
+        raise fail(Code.BUSY, f"{whose} are open, as many as there may be; try again in {wait:.0f} s")
 
-    def open(self, interrupts_seen: int, role: Role = Role.OPERATOR, client: str = "") -> Session:
-        """Another session; see `full`."""
-        session = Session(self.next_number(), interrupts_seen=interrupts_seen, role=role, client=client, heard=self._clock())
+    def crowded(self, peer: bytes) -> bool:
+        """Whether one more of a connection needs the place of another of its own."""
+        return peer != b"" and sum(s.peer == peer for s in self._open.values()) >= limits.CONNECTION_SESSIONS
+
+    def open(self, interrupts_seen: int, role: Role = Role.OPERATOR, client: str = "", peer: bytes = b"") -> Session:
+        """Another session; see `full` and `crowded`."""
+        session = Session(self.next_number(), 0, interrupts_seen, role=role, client=client, heard=self._clock(), peer=peer)
         self._open[session.number] = session
         return session
 

@@ -111,7 +111,7 @@ class Target:
     def _peek(self, offset: int, count: int) -> bytes:
         """Words of the chip's address space as the core would read one after the other, up to the first that is not there."""
         core, found, bus = self._state.core.copy(), b"", self.chip.firmware_bus()
-        for at in range(offset, min(offset + 4 * count, MEMORY.mmio_bytes), 4):
+        for at in map(self.core.places.inward_one, range(offset, min(offset + 4 * count, MEMORY.mmio_bytes), 4)):
             if offset < 0 or not self.core.has(at, True, 0):
                 break
             if at < REGISTER_SPACE:
@@ -131,7 +131,7 @@ class Target:
             ram[address - base : address - base + len(data)] = np.frombuffer(data, np.uint8)
             return
         offset, values = address - MEMORY.mmio_base, np.frombuffer(data[: len(data) // 4 * 4], "<u4").tolist()
-        stores = [(offset + 4 * k, value) for k, value in enumerate(values)]
+        stores = [(self.core.places.inward_one(offset + 4 * k), value) for k, value in enumerate(values)]
         whole = offset >= 0 and offset % 4 == 0 and len(data) % 4 == 0 and offset + len(data) <= MEMORY.mmio_bytes
         if not whole or not all(self.core.has(at, False, value) for at, value in stores):
             raise Refused(f"{len(data)} bytes cannot be stored at {address:#010x}")

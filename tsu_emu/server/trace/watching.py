@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from tsu_contract.operations import Op
-from tsu_contract.registers import REGISTER_SPACE, WINDOW_AT, WINDOW_STRIDE, access_table
 from tsu_contract.wire import Frame
 from tsu_emu.chip import Result
 from tsu_emu.server.pieces import in_pieces
@@ -20,23 +19,16 @@ from tsu_emu.server.session import Server
 class Access:
     """An operation of the host.
 
+    place : name of the register or window, "" if the operation has none
     value : what was read, else written; begin, end : the link's clock before and after it, cycles
     """
 
     op: Op
     address: int
+    place: str
     value: int
     begin: int
     end: int
-
-    @property
-    def place(self) -> str:
-        """Name of the register or window, "" if the operation has none."""
-        if self.op >= Op.DELAY:
-            return ""
-        if self.address >= REGISTER_SPACE:
-            return WINDOW_AT[self.address // WINDOW_STRIDE].name
-        return access_table().names[access_table().register[access_table().decode[self.address >> 2]]]
 
 
 class Watcher(Protocol):
@@ -82,7 +74,9 @@ class Watching:
         def accessed(k: int, done: Result) -> None:
             op = Op(int(records["op"][k]))
             value = int(done.values[0]) if op in (Op.READ, Op.WAIT) else int(records["value"][k])
-            access = Access(op, int(records["addr"][k]), value, done.t_start, done.t_end)
+            address = int(records["addr"][k])
+            place = self._chip.map.name_at(address) if op < Op.DELAY else ""
+            access = Access(op, address, place, value, done.t_start, done.t_end)
             for watcher in self._watchers:
                 watcher.accessed(access)
             self._chip.between_calls()
