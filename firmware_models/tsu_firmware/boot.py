@@ -7,12 +7,12 @@ the state array, so that a chip can be saved and restored between any two steps.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsu_contract.capabilities import LSB_SCALE
+from tsu_contract.firmware import Port
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import MAP_HASH_WORD, WINDOWS, register, value_of
 
@@ -20,28 +20,21 @@ STEP = 0
 """Index into the state: the step that comes next."""
 
 
-class Bus(Protocol):
-    """The boot core's port: 32-bit accesses by address."""
-
-    def read(self, address: int) -> int: ...
-    def write(self, address: int, value: int) -> None: ...
-
-
 def _address(name: str) -> int:
     return register(name).at()
 
 
-def _state_of_sequencer(bus: Bus) -> int:
+def _state_of_sequencer(bus: Port) -> int:
     return register("SEQ.STATUS").fields["STATE"].get(bus.read(_address("SEQ.STATUS")))
 
 
-def check_identity(bus: Bus, map_hash_word: int = MAP_HASH_WORD) -> bool:
+def check_identity(bus: Port, map_hash_word: int = MAP_HASH_WORD) -> bool:
     """The map that this firmware was built for is the map of the chip."""
     magic = register("SYS.ID").fields["MAGIC"]
     return magic.get(bus.read(_address("SYS.ID"))) == magic.reset and bus.read(_address("SYS.MAP_HASH")) == map_hash_word
 
 
-def check_bus(bus: Bus) -> bool:
+def check_bus(bus: Port) -> bool:
     """Walking ones and zeros through SYS.SCRATCH; leaves 0."""
     scratch = _address("SYS.SCRATCH")
     for bit in range(32):
@@ -53,7 +46,7 @@ def check_bus(bus: Bus) -> bool:
     return bus.read(scratch) == 0
 
 
-def check_program_memory(bus: Bus) -> bool:
+def check_program_memory(bus: Port) -> bool:
     """Checkerboard and its inverse in the first instructions, then a program that halts at once."""
     base, words = WINDOWS["PROGRAM"].address, 4
     for pattern in (0x55555555, 0xAAAAAAAA):
@@ -69,14 +62,14 @@ def check_program_memory(bus: Bus) -> bool:
     return True
 
 
-def start_sequencer(bus: Bus) -> bool:
+def start_sequencer(bus: Port) -> bool:
     """Starts the program; `check_sequencer` looks at what became of it."""
     bus.write(_address("SEQ.PC"), 0)
     bus.write(_address("SEQ.CTRL"), register("SEQ.CTRL").fields["START"].mask)
     return _state_of_sequencer(bus) == value_of("SEQ.STATUS.STATE", "RUNNING")
 
 
-def check_sequencer(bus: Bus) -> bool:
+def check_sequencer(bus: Port) -> bool:
     """The program halted and its interrupt is pending; both are cleared away."""
     done = register("IRQ.PENDING").fields["SEQ_DONE"].mask
     halted = _state_of_sequencer(bus) == value_of("SEQ.STATUS.STATE", "HALTED")
@@ -85,7 +78,7 @@ def check_sequencer(bus: Bus) -> bool:
     return halted and pending != 0 and bus.read(_address("IRQ.PENDING")) & done == 0
 
 
-def check_dac_codes(bus: Bus) -> bool:
+def check_dac_codes(bus: Port) -> bool:
     """End codes can be written to and read from the first bias DACs; leaves 0."""
     base, bits = WINDOWS["BIAS"].address, bus.read(_address("CAP.BIAS_BITS"))
     low, high = -(1 << bits - 1) & 0xFFFF, (1 << bits - 1) - 1
@@ -97,7 +90,7 @@ def check_dac_codes(bus: Bus) -> bool:
     return True
 
 
-def set_temperature(bus: Bus) -> bool:
+def set_temperature(bus: Port) -> bool:
     """T = 1, as near as the temperature DAC comes."""
     code = round(1.0 / (bus.read(_address("CAP.TEMP_LSB")) * LSB_SCALE))
     top = (1 << bus.read(_address("CAP.TEMP_BITS"))) - 1
@@ -106,7 +99,7 @@ def set_temperature(bus: Bus) -> bool:
     return bus.read(_address("TEMP.TDAC")) == code
 
 
-SELF_TEST: tuple[Callable[[Bus], bool], ...] = (
+SELF_TEST: tuple[Callable[[Port], bool], ...] = (
     check_identity,
     check_bus,
     check_program_memory,
@@ -129,7 +122,7 @@ class BootFirmware:
 
     map_hash_word = MAP_HASH_WORD
 
-    def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
+    def step(self, state: NDArray[np.int64], bus: Port) -> int | None:
         """One step. Returns cycles until the next, longer than a HALT takes, or None when done.
 
         state : (16,) int64, zero at power-on
@@ -147,5 +140,5 @@ class BootFirmware:
         return None
 
     @staticmethod
-    def _report(bus: Bus, stage: str, detail: int) -> None:
+    def _report(bus: Port, stage: str, detail: int) -> None:
         bus.write(_address("SYS.BOOT"), value_of("SYS.BOOT.STAGE", stage) | detail << 8)

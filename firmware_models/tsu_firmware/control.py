@@ -11,11 +11,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_contract.firmware import Bus, Port
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import MAP_HASH_WORD, WINDOWS, register, value_of
 from tsu_firmware import boot
 from tsu_firmware.drift import TEMPERATURE_COMMAND, WATCH_COMMAND
-from tsu_firmware.machine import COMMAND_WORDS, RAM_WORDS, VARIABLES, Again, Bus, Call, End, Goto, Machine, Routine, advance, call
+from tsu_firmware.machine import COMMAND_WORDS, RAM_WORDS, VARIABLES, Again, Call, End, Goto, Machine, Routine, advance, call
 from tsu_firmware.offsets import LOOK, LOOK_COMMAND, MEASURE
 from tsu_firmware.sequencer import (
     ANNEAL_COMMAND,
@@ -49,7 +50,7 @@ def _report(m: Machine, stage: str, detail: int = 0) -> None:
     m.write("SYS.BOOT", value_of("SYS.BOOT.STAGE", stage) | detail << 8)
 
 
-def _step(test: Callable[[boot.Bus], bool]) -> Callable[[Machine], End | None]:
+def _step(test: Callable[[Port], bool]) -> Callable[[Machine], End | None]:
     """A step of the self-test; the first that fails ends it."""
 
     def run(m: Machine) -> End | None:
@@ -69,7 +70,7 @@ def _check_identity(m: Machine) -> End | None:
     return None if boot.check_identity(m.bus, m["map_hash_word"]) else End(SELF_TEST_FAILED)
 
 
-def _check_program_memory(bus: boot.Bus) -> bool:
+def _check_program_memory(bus: Port) -> bool:
     held = boot.check_program_memory(bus)
     for k, word in enumerate(TEST_PROGRAM.tolist()):
         bus.write(WINDOWS["PROGRAM"].address + 4 * k, word)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_contract.firmware import Bus
 from tsu_contract.registers import WINDOWS, register
 
 DEPTH = 8
@@ -41,21 +42,6 @@ VARIABLES = np.dtype(
 """All that the firmware remembers, from the start of RAM on. stack: rows (routine, step that comes next, whether a failure of
 what it called is its own affair)."""
 RAM_WORDS = (VARIABLES.itemsize + 3) // 4
-
-
-class Bus(Protocol):
-    """The core's port: one address space of 32-bit words, and RAM. Accesses act at `now` and add to `cost`, in cycles."""
-
-    cost: int
-
-    @property
-    def now(self) -> int: ...
-    @property
-    def ram(self) -> NDArray[np.uint32]: ...
-    def read(self, address: int) -> int: ...
-    def write(self, address: int, value: int) -> None: ...
-    def read_block(self, address: int, words: int) -> NDArray[np.uint32]: ...
-    def write_block(self, address: int, words: NDArray[np.uint32]) -> None: ...
 
 
 class Machine:

@@ -16,7 +16,7 @@ from tsu_contract.registers import access_table
 from tsu_emu import state as S
 from tsu_emu.bench.client import OracleError
 from tsu_emu.chip import Chip
-from tsu_emu.chip.core import FirmwareCore
+from tsu_emu.chip.core import MEMORY, FirmwareCore
 from tsu_emu.cpu import hart
 from tsu_testing.in_process import InProcessOracle
 
@@ -102,7 +102,7 @@ def strike_chip_register(t: Target, rng: np.random.Generator) -> str:
     for _ in range(TRIES):
         address, bit = int(rng.choice(addresses)), 1 << int(rng.integers(32))
         try:
-            oracle.ask("upset", address=address, bits=bit)
+            oracle.ask("upset", address=t.chip.map.places.outward_one(address), bits=bit)
         except OracleError:
             continue
         return f"{table.names[table.register[table.decode[address >> 2]]]} at {address:#06x}, bits {bit:#010x}"
@@ -162,7 +162,7 @@ def strike_bus(t: Target, rng: np.random.Generator) -> str:
     if reason != hart.BUS:
         raise ValueError(f"the core makes no access at cycle {t.now + 1}")
     address = int(h["bus_address"][0])
-    hart.bus_fault(h, core.model, int(t.chip.plant.timing[0]["issue"]) + 1)
+    InProcessOracle(t.chip).inject("bus-error", address=address - MEMORY.mmio_base, accesses=1)
     return f"the access of {address:#010x}"
 
 
@@ -199,12 +199,18 @@ KINDS: dict[str, Strike] = {
     "stall": strike_stall,
 }
 """All kinds of faults, by name."""
+OF_CORE = ("ram", "register", "csr", "bus-error", "brown-out", "stall")
+"""Kinds that strike the firmware core."""
 AT_ACCESS = ("bus-error",)
 """Kinds that strike at the core's accesses."""
 
 
 def strike(kind: str, target: Target, rng: np.random.Generator) -> str:
-    """A fault of a kind happens now; what it hit."""
+    """A fault of a kind happens now; what it hit. KeyError: no such kind. ValueError: the chip lacks what is to be hit."""
+    if kind not in KINDS:
+        raise KeyError(f"no kind of faults {kind!r}; there are {', '.join(KINDS)}")
+    if kind in OF_CORE and target.chip.core is None:
+        raise ValueError(f"a fault of the kind {kind} strikes the firmware core, and the chip has none: cpu.image names no image")
     what = KINDS[kind](target, rng)
     events = target.chip.state.events
     events[S.EVENT_FIRMWARE] = min(int(events[S.EVENT_FIRMWARE]), target.now + 1)

@@ -8,7 +8,6 @@ import numpy as np
 
 from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.operations import RECORD, Op
-from tsu_contract.registers import WINDOWS
 from tsu_emu.chip import Chip, Result
 
 Row = tuple[int, int, int, int]
@@ -19,7 +18,7 @@ TO_CORE, FROM_CORE, BITTEN = 1, 2, 4
 
 def address_of(name: str, index: int = 0, registers: RegisterMap = BASE) -> int:
     """Byte address of a register, or of word `index` of a window. KeyError: there is no such thing."""
-    return WINDOWS[name].address + 4 * index if name in WINDOWS else registers.register(name).at(index)
+    return registers.windows[name].address + 4 * index if name in registers.windows else registers.register(name).at(index)
 
 
 class Host:

@@ -19,8 +19,8 @@ from tsu_emu.bench.client import Oracle, OracleError
 from tsu_emu.bench.instruments import Instruments as InstrumentsDoor
 from tsu_emu.bench.oracle import Oracle as OracleDoor
 from tsu_emu.chip import Chip as EmulatedChip
+from tsu_emu.code_cache import cache_directory
 from tsu_emu.config import ChipConfig, load
-from tsu_emu.jit import cache_directory
 from tsu_emu.keep.records import What
 from tsu_emu.server.session import Server
 from tsu_emu.warmup import warm_up

@@ -46,12 +46,16 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def tsu_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The bench round the chip of this test: faults, ambient, supply, truth."""
+    from tsu_emu.config import ConfigError
     from tsu_testing.bench import Bench
 
     config, image, values = _asked(request)
     if image is None and "tsu_firmware" in request.fixturenames:
-        raise pytest.UsageError(f"{request.node.nodeid}: tsu_firmware needs an image: @pytest.mark.tsu(image='firmware.elf')")
-    bench = Bench(config, image, values, driven="tsu_chip" in request.fixturenames)
+        pytest.fail("tsu_firmware needs an image: @pytest.mark.tsu(image='firmware.elf')", pytrace=False)
+    try:
+        bench = Bench(config, image, values, driven="tsu_chip" in request.fixturenames)
+    except ConfigError as error:
+        pytest.fail(f"@pytest.mark.tsu: {error}", pytrace=False)
     request.node.stash[BENCH] = bench
     try:
         yield bench
