@@ -14,8 +14,8 @@ import tsu_driver
 from tsu_apps.calibrate.graph import CalibrationFailed, Calibrator, Event, standard
 from tsu_apps.calibrate.history import append
 from tsu_apps.calibrate.work import Work
-from tsu_apps.characterise.__main__ import Progress
-from tsu_driver.errors import TsuError
+from tsu_apps.ending import ended
+from tsu_apps.job import Progress, add_list, add_url
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Find the trims that a chip needs, and the errors that codes can make up for, through its pins.",
         epilog="example: tsu calibrate emu:digits-typical --output FILE; tsu_driver.open(url, calibration=FILE) applies it",
     )
-    parser.add_argument("url", nargs="?", help="the chip, as tsu_driver.open takes it: ipc://path, tcp://host:port or emu:NAME")
+    add_url(parser)
     parser.add_argument("--only", default="", metavar="A,B", help="procedures, by name, and what they need; all without it")
     parser.add_argument("--from", dest="begin", metavar="FILE", help='begin with this calibration; "nvm": the one in the chip')
     parser.add_argument("--check", action="store_true", help="look first, and redo only what is off")
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--nvm", action="store_true", help="keep the calibration in the chip's own memory")
     parser.add_argument("--limit", type=float, metavar="S", help="chip time after which the calibration counts as stale")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was done as JSON")
-    parser.add_argument("--list", action="store_true", help="list the procedures and end")
+    add_list(parser, _listing, "list the procedures and end")
     return parser
 
 
@@ -63,7 +63,7 @@ def _calibrate(given: argparse.Namespace) -> Calibrator:
             calibrator.maintain()
         else:
             calibrator.calibrate_all()
-        if chip.capabilities.trim_bits:
+        if calibrator.age_s("offsets") is not None:
             chip.stamp_calibration(given.limit)
         if given.output:
             work.calibration.save(given.output)
@@ -81,31 +81,30 @@ def _report(calibrator: Calibrator) -> dict[str, Any]:
     return {"events": events, "faults": faults, "serial": f"{calibrator.work.calibration.serial:016x}"}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 if a procedure failed or left more than its limit; 2 if something is wrong with the request or the chip."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
-    if given.list:
-        print(_listing())
-        return 0
-    if given.url is None:
-        parser.error("the following arguments are required: url")
-    if not 0.05 <= given.effort <= 10:
-        parser.error(f"--effort {given.effort:g}; .05 to 10 expected")
+def _run(given: argparse.Namespace) -> int:
+    """Calibrate and report; 1 if a procedure failed or left more than its limit."""
     try:
         calibrator = _calibrate(given)
-        if given.json:
-            given.json.write_text(json.dumps(_report(calibrator), indent=1), encoding="utf-8")
     except CalibrationFailed as error:
-        print(f"calibrate: {error}", file=sys.stderr)
+        print(f"tsu calibrate: {error}", file=sys.stderr)
         return 1
-    except (TsuError, ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"calibrate: {error}", file=sys.stderr)
-        return 2
+    if given.json:
+        given.json.write_text(json.dumps(_report(calibrator), indent=1), encoding="utf-8")
+    if not (given.output or given.nvm or given.history):
+        print("tsu calibrate: in force until the chip is switched off; --output, --nvm or --history keeps it", file=sys.stderr)
     beyond = [name for name, result in calibrator.results.items() if result.left > calibrator.procedures[name].limit]
     for name in beyond:
         print(f"{name}: more is left than its limit", file=sys.stderr)
     return 1 if beyond else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0; 1 if a procedure failed or left more than its limit; 2 if something is wrong with the request or the chip."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if not 0.05 <= given.effort <= 10:
+        parser.error(f"--effort {given.effort:g}; .05 to 10 expected")
+    return ended("tsu calibrate", lambda: _run(given), (ValueError, ModuleNotFoundError))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_apps.calibrate.loud import shaken
 from tsu_apps.calibrate.procedure import Procedure, Result
 from tsu_apps.calibrate.work import Floats, Work, field_of
 from tsu_apps.characterise.cells import LEAST_SLOPE, slope_estimate, slope_levels, slope_signs
@@ -81,15 +82,14 @@ class Offsets(Procedure):
 
     def look(self, work: Work) -> tuple[Floats, Floats]:
         work.quiet()
-        work.loosen()
+        good = work.calibration.good & ~shaken(work)
         offsets, errors = self._offsets(work, LOOK, 1.0)
-        good = work.calibration.good
         return offsets[good], errors[good]
 
     def find(self, work: Work) -> Result:
         chip, lsb = work.chip, work.chip.capabilities.trim_offset_lsb * LSB_SCALE
         work.quiet()
-        work.loosen()
+        usable = work.calibration.good & ~shaken(work)
         codes, visited = work.calibration.offset_trims.astype(np.int64), Visited()
         before = np.empty(0)
         for wanted in SERVO:
@@ -101,7 +101,7 @@ class Offsets(Procedure):
         codes = visited.best()
         chip.set_trims(offsets=codes)
         left, errors = self._offsets(work, SERVO[-1], SERVO[-1] / (sum(SERVO) + SERVO[-1]))
-        ok = work.calibration.good & (abs(left) < 5 * self.limit + 5 * errors)
+        ok = usable & (abs(left) < 5 * self.limit + 5 * errors)
         changes = {"offset_trims": codes.astype(np.int16)}
         return Result(left, errors, before, ok, self.unit, changes)
 
@@ -140,26 +140,27 @@ class Slopes(Procedure):
 
     def look(self, work: Work) -> tuple[Floats, Floats]:
         work.quiet()
+        good = work.calibration.good & ~shaken(work)
         slopes, errors = self._slopes(work, 2 * LOOK, 1.0)
-        good = work.calibration.good
         return slopes[good] - 1.0, errors[good]
 
     def find(self, work: Work) -> Result:
         chip, lsb = work.chip, work.chip.capabilities.trim_slope_lsb * LSB_SCALE
         work.quiet()
+        usable = work.calibration.good & ~shaken(work)
         codes, before, total = work.calibration.slope_trims.astype(np.int64), np.empty(0), sum(SLOPES) + SLOPES[-1]
         taken = 0
         for wanted in SLOPES:
             chip.set_trims(slopes=codes)
             slopes, errors = self._slopes(work, wanted, wanted / total)
             before = before if before.size else slopes - 1.0
-            works = slopes > LEAST_SLOPE
+            works = usable & (slopes > LEAST_SLOPE)
             # what the trim scales is not known, only what comes of it: 1 + trim grows by the factor that the slope lacks
             factor = np.where(works, 1.0 / np.where(works, slopes, 1.0), 1.0)
             taken += wanted
             codes = stepped(chip, codes, (1.0 + codes * lsb) * (factor - 1.0) * wanted / taken, lsb)
         chip.set_trims(slopes=codes)
         slopes, errors = self._slopes(work, SLOPES[-1], SLOPES[-1] / total)
-        ok = work.calibration.good & (abs(slopes - 1.0) < 5 * self.limit + 5 * errors)
+        ok = usable & (abs(slopes - 1.0) < 5 * self.limit + 5 * errors)
         changes = {"slope_trims": codes.astype(np.int16)}
         return Result(slopes - 1.0, errors, before, ok, self.unit, changes)

@@ -80,23 +80,31 @@ class Couplers(Procedure):
 
     def _fields(self, work: Work, wanted: int, J: Floats, seed: int, share: float) -> tuple[Floats, Floats, Floats]:
         """(what couplers are set to, as near to J as stuck bits allow; as they are heard; errors), (couplers,) kT."""
-        chip, rng = work.chip, np.random.default_rng(seed)
-        codes = chip.program_couplings(matrix(chip, J), corrected=False).coupling_codes
-        J = codes.astype(np.float64) * (chip.capabilities.coupling_lsb * LSB_SCALE)
-        colour = colouring(chip.topology)
-        heard, errors = np.zeros(len(J)), np.full(len(J), np.inf)
-        colours, most = int(colour.max()) + 1, int(np.diff(chip.topology.row.astype(np.int64)).max())
-        for c in range(colours):
-            cells = np.flatnonzero((colour == c) & work.calibration.good & (np.diff(chip.topology.row.astype(np.int64)) > 0))
-            if not len(cells):
-                continue
-            looks, ups, spins = patterns(work, np.flatnonzero(colour != c), wanted, most, rng, share / colours)
-            for members, at in by_degree(chip, cells):
-                sources = chip.topology.source[at].astype(np.int64)
-                start = np.concatenate([np.zeros((len(members), 1)), J[at]], axis=1)
-                fitted, spread = fit_fields(ups[:, members].T, looks, spins, sources, start, 1.0)
-                heard[at], errors[at] = fitted[:, 1:], spread[:, 1:]
-        return J, heard, errors
+        codes = work.chip.program_couplings(matrix(work.chip, J), corrected=False).coupling_codes
+        J = codes.astype(np.float64) * (work.chip.capabilities.coupling_lsb * LSB_SCALE)
+        return J, *heard(work, J, work.calibration.good, wanted, seed, share)
+
+
+def heard(work: Work, J: Floats, good: NDArray[np.bool_], wanted: int, seed: int, share: float) -> tuple[Floats, Floats]:
+    """(what cells that are good hear through couplers as they are programmed; errors), (couplers,) kT; 0 and infinite of others.
+
+    J : (couplers,) kT that is expected; wanted : samples of each cell; seed : of the patterns of neighbours
+    """
+    topology, rng = work.chip.topology, np.random.default_rng(seed)
+    found, errors = np.zeros(len(J)), np.full(len(J), np.inf)
+    colour, degree = colouring(topology), np.diff(topology.row.astype(np.int64))
+    colours = int(colour.max()) + 1
+    for c in range(colours):
+        cells = np.flatnonzero((colour == c) & good & (degree > 0))
+        if not len(cells):
+            continue
+        looks, ups, spins = patterns(work, np.flatnonzero(colour != c), wanted, int(degree.max()), rng, share / colours)
+        for members, at in by_degree(work.chip, cells):
+            sources = topology.source[at].astype(np.int64)
+            start = np.concatenate([np.zeros((len(members), 1)), J[at]], axis=1)
+            fitted, spread = fit_fields(ups[:, members].T, looks, spins, sources, start, 1.0)
+            found[at], errors[at] = fitted[:, 1:], spread[:, 1:]
+    return found, errors
 
 
 def matrix(chip: Chip, J: Floats) -> Any:

@@ -7,6 +7,7 @@ is diagnosed downwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy as np
 from tsu_apps.calibrate.cells import Offsets, Slopes
 from tsu_apps.calibrate.converters import Adc
 from tsu_apps.calibrate.couplers import Couplers
+from tsu_apps.calibrate.interruption import set_aside
 from tsu_apps.calibrate.procedure import Procedure, Result, Verdict
 from tsu_apps.calibrate.selftest import SelfTest, self_test
 from tsu_apps.calibrate.temperature import Temperature
 from tsu_apps.calibrate.work import Work
+from tsu_apps.characterise.problems import SPINS
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Calibrator:
     results: dict[str, Result] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     test: SelfTest | None = None
-    _seen_at: dict[str, int] = field(default_factory=dict)
+    _held_at: dict[str, int] = field(default_factory=dict)
+    _redone_at: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, work: Work, names: Sequence[str] | None = None, **more: Any) -> Calibrator:
@@ -83,53 +87,62 @@ class Calibrator:
 
     def run_self_test(self) -> SelfTest:
         """Find what does not work, and calibrate without it."""
-        self.test = self_test(self.work)
+        with self._aside():
+            self.test = self_test(self.work)
         self.work.adopt(good=self.test.good, stuck=self.test.stuck)
         return self.test
 
     def maintain(self) -> list[Event]:
         """See that all procedures hold; what was done, in order."""
         first = len(self.events)
-        for name in self.procedures:
-            self._maintain(name)
+        with self._aside():
+            for name in self.procedures:
+                self._maintain(name)
         return self.events[first:]
 
     def calibrate_all(self) -> list[Event]:
         """Redo everything, in order, and the offsets, whose size slopes have changed, once more."""
         first = len(self.events)
-        for name in self.procedures:
-            self._calibrate(name)
-        if {"offsets", "slopes"} <= set(self.procedures):
-            self._calibrate("offsets")
+        with self._aside():
+            for name in self.procedures:
+                self._calibrate(name)
+            if {"offsets", "slopes"} <= set(self.procedures):
+                self._calibrate("offsets")
         return self.events[first:]
 
     def age_s(self, name: str) -> float | None:
-        """Chip time since a procedure was last found to hold."""
-        seen = self._seen_at.get(name)
-        return None if seen is None else (self.work.chip.time_cycles - seen) / self.work.chip.capabilities.clock_hz
+        """Chip time, by the chip's own clock, since the look or calibration began that last found a procedure to hold;
+        None if it never was, or was found to be off since."""
+        held = self._held_at.get(name)
+        return None if held is None else (self._clock - held) / self.work.chip.capabilities.clock_hz
 
     def _maintain(self, name: str) -> None:
         procedure, age = self.procedures[name], self.age_s(name)
         drift = self.drift[name](age) if age is not None and name in self.drift else 0.0
-        newer = any(self._seen_at.get(n, 0) > self._seen_at.get(name, 0) and self._redone(n, name) for n in procedure.needs)
+        newer = any(self._redone_at.get(n, -1) > self._held_at.get(name, -1) for n in procedure.needs)
         if procedure.check_state(age, drift) and not newer:
             self._tell(Event(name, "fresh", None, self._now))
             return
-        verdict = procedure.check_data(self.work)
-        self._tell(Event(name, "checked", verdict, self._now))
+        verdict = self._check(name)
         if verdict is Verdict.IN:
-            self._seen_at[name] = self.work.chip.time_cycles
             return
         if verdict is Verdict.BAD:
             self._diagnose(name)
         self._calibrate(name)
         if verdict is Verdict.BAD and procedure.check_data(self.work) is Verdict.BAD:
+            del self._held_at[name]
             raise CalibrationFailed(f"{procedure.title} stays far out of its limit of {procedure.limit:g} {procedure.unit}")
 
-    def _redone(self, name: str, above: str) -> bool:
-        """Whether `name` was calibrated after `above` was last seen to hold."""
-        since = self._seen_at.get(above, -1) / self.work.chip.capabilities.clock_hz
-        return any(e.name == name and e.action == "calibrated" and e.seconds > since for e in self.events)
+    def _check(self, name: str) -> Verdict:
+        """A quick look; a procedure that holds is as old as the look."""
+        begun = self._clock
+        verdict = self.procedures[name].check_data(self.work)
+        self._tell(Event(name, "checked", verdict, self._now))
+        if verdict is Verdict.IN:
+            self._held_at[name] = begun
+        else:
+            self._held_at.pop(name, None)
+        return verdict
 
     def _diagnose(self, name: str) -> None:
         """What a procedure needs is looked at, deepest first, and redone if it is off."""
@@ -137,16 +150,14 @@ class Calibrator:
             if needed not in self.procedures:
                 continue
             self._diagnose(needed)
-            verdict = self.procedures[needed].check_data(self.work)
-            self._tell(Event(needed, "checked", verdict, self._now))
-            if verdict is not Verdict.IN:
+            if self._check(needed) is not Verdict.IN:
                 self._calibrate(needed)
 
     def _calibrate(self, name: str) -> None:
-        procedure = self.procedures[name]
+        procedure, begun = self.procedures[name], self._clock
         result = procedure.calibrate(self.work)
         procedure.apply(self.work, result)
-        self.results[name], self._seen_at[name] = result, self.work.chip.time_cycles
+        self.results[name], self._held_at[name], self._redone_at[name] = result, begun, self.work.chip.time_cycles
         chip_s = result.cycles / self.work.chip.capabilities.clock_hz
         done = Event(
             name,
@@ -160,6 +171,15 @@ class Calibrator:
             result.energy_j,
         )
         self._tell(done)
+
+    def _aside(self) -> AbstractContextManager[None]:
+        """The workload of p-bits, set aside and put back; of other cells, whose values cannot be put back, none."""
+        return set_aside(self.work.chip) if self.work.chip.kind in SPINS else nullcontext()
+
+    @property
+    def _clock(self) -> int:
+        """Chip time, cycles, as the chip says: others may have let time pass since this host's last message."""
+        return self.work.chip.read_register("SYS.CYCLE")
 
     @property
     def _now(self) -> float:

@@ -8,9 +8,21 @@ from contextlib import contextmanager
 import numpy as np
 
 from tsu_driver import Chip
+from tsu_driver.windows import Layouts
 
 WINDOWS = ("COUPLING", "BIAS", "PLANE_TEMP", "CLAMP_MASK", "CLAMP_VALUE", "SOFT")
 REGISTERS = ("TEMP.TDAC", "TEMP.STEP", "TEMP.SCHEDULE", "CORR.CTRL")
+
+
+def halt(chip: Chip) -> None:
+    """The schedule and the correlator stand still, and no soft field pulls."""
+    batch = chip.batch()
+    batch.write("TEMP.SCHEDULE", MODE="OFF")
+    batch.write("CORR.CTRL", ENABLE=0)
+    soft = Layouts(chip.capabilities)["SOFT"]
+    if soft.size:
+        batch.write_window("SOFT", np.zeros(soft.shape, np.int16))
+    batch.execute()
 
 
 @contextmanager
@@ -29,12 +41,7 @@ def set_aside(chip: Chip) -> Iterator[None]:
     batch.execute()
     codes = {name: ticket.value for name, ticket in windows.items() if ticket.value.size}
     planes, spins = chip.enabled_planes, chip.read(stale_ok=True)
-    batch = chip.batch()
-    batch.write("TEMP.SCHEDULE", MODE="OFF")
-    batch.write("CORR.CTRL", ENABLE=0)
-    if "SOFT" in codes:
-        batch.write_window("SOFT", np.zeros_like(codes["SOFT"]))
-    batch.execute()
+    halt(chip)
     try:
         yield
     finally:

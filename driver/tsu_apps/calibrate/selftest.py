@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsu_apps.calibrate.converters import ALIVE
+from tsu_apps.calibrate.loud import stuck_by_cells
 from tsu_apps.calibrate.work import Floats, Work
 from tsu_apps.characterise.cells import DRIVE, fault_of
-from tsu_apps.characterise.problems import LOOSE, biases
+from tsu_apps.characterise.problems import LOOSE, SPINS, biases
 from tsu_apps.characterise.readings import pause
 from tsu_contract.capabilities import LSB_SCALE
 
@@ -30,7 +31,8 @@ class SelfTest:
     """What was found.
 
     cells : (cells,) 0 works, 1 stuck down, 2 stuck up, 3 hears nothing
-    coupling_bits, bias_bits : (DACs,) masks of bits that do not move their output; 0 on a chip without converters
+    coupling_bits, bias_bits : (DACs,) masks of bits that do not move their output; without a converter that works none of biases,
+        and of couplings those that keep them from 0, as cells hear them
     coupling_at, bias_at : (DACs,) what those bits are stuck at; bits count in the code as an unsigned number
     converters : (converters,) bool, whether they see their references
     cycles : chip time that it took
@@ -53,8 +55,12 @@ class SelfTest:
     @property
     def stuck(self) -> NDArray[np.uint32]:
         """Couplers with stuck bits, as `Calibration.stuck` has them."""
-        at = np.flatnonzero(self.coupling_bits)
-        return np.stack([at, self.coupling_bits[at], self.coupling_at[at]], axis=1).astype(np.uint32)
+        return _rows(self.coupling_bits, self.coupling_at).astype(np.uint32)
+
+    @property
+    def stuck_biases(self) -> NDArray[np.int64]:
+        """(m, 3) rows (bias DAC, mask, value), as those of couplers."""
+        return _rows(self.bias_bits, self.bias_at)
 
     def lines(self) -> list[str]:
         """A line for everything that does not work."""
@@ -62,6 +68,11 @@ class SelfTest:
         for what, masks in (("coupling", self.coupling_bits), ("bias", self.bias_bits)):
             out += [f"{what} DAC {e}: bits {bits_of(int(masks[e]))} do not move" for e in np.flatnonzero(masks).tolist()]
         return out + [f"converter {k}: does not see its references" for k in np.flatnonzero(~self.converters).tolist()]
+
+
+def _rows(masks: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.int64]:
+    at = np.flatnonzero(masks)
+    return np.stack([at, masks[at], values[at]], axis=1)
 
 
 def bits_of(mask: int) -> list[int]:
@@ -75,6 +86,8 @@ def self_test(work: Work) -> SelfTest:
     cells = _cells(work)
     converters = _converters(work)
     (coupling, coupling_at), (bias, bias_at) = (_stuck_bits(work, bank, converters) for bank in ("coupling", "bias"))
+    if not converters.any() and work.chip.kind in SPINS:
+        coupling, coupling_at = stuck_by_cells(work, cells == 0)
     return SelfTest(cells, coupling, bias, coupling_at, bias_at, converters, work.chip.time_cycles - start)
 
 

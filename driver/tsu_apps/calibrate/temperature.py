@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsu_apps.calibrate.loud import shaken
 from tsu_apps.calibrate.procedure import Procedure, Result
 from tsu_apps.calibrate.work import Floats, Work
 from tsu_apps.characterise.cells import slope_estimate, slope_signs
@@ -17,24 +17,36 @@ BIAS = 0.6
 """Field over T at which slopes are measured."""
 SAMPLES = 60_000
 """Samples of each cell at a setting, in either sign of its bias."""
+PASSES = 8
+"""Passes through all settings that a measurement consists of, if it has samples for so many; at least four."""
 
 
-def mean_slope(work: Work, bias: float, field: float, share: float) -> tuple[float, float]:
-    """(mean over cells that work of what they feel of a bias, 1 for `field`; its standard error). Signs are balanced between
-    coupled cells, so that what couplers of code 0 let through, whose share goes as 1 / T, cancels."""
-    signs, good = slope_signs(work.chip), work.calibration.good
-    looks = max(2, work.samples(2 * SAMPLES) // len(signs))
-    means = []
-    for row in signs:
-        work.loosen(bias * row)
-        means.append(work.means(looks, share / len(signs)))
-    seen = np.stack(means)[None]
+def measured_slopes(work: Work, settings: Floats, biases: Floats, share: float) -> tuple[Floats, Floats]:
+    """(means over cells that work of what they feel of their own bias at each T, 1 for bias / T; the same of every pass (passes,
+    settings)).
 
-    def slope(planes: NDArray[np.int64]) -> float:
-        return float(slope_estimate(seen[:, :, planes].mean(axis=2), signs, (field,))[0][good].mean())
+    settings : nominal T; biases : kT, one at each
+    Signs are balanced between coupled cells, so that what couplers of code 0 let through, whose share goes as 1 / T, cancels. A
+    pass goes through all settings: what scatters from one to the next is noise of every kind, also what planes have in common.
+    """
+    signs, good = slope_signs(work.chip), work.calibration.good & ~shaken(work)
+    wanted = work.samples(2 * SAMPLES) // len(signs)
+    passes = min(max(wanted, 4), PASSES)
+    looks = max(2, wanted // passes)
+    means = np.empty((len(settings), len(signs), passes, work.chip.capabilities.cells))
+    for n in range(passes):
+        for k, t in enumerate(settings.tolist()):
+            work.chip.set_temperature(t)
+            for r, row in enumerate(signs):
+                work.loosen(biases[k] * row)
+                means[k, r, n] = work.means(looks, share / (passes * len(settings) * len(signs))).mean(axis=0)
 
-    groups = _plane_groups(seen.shape[2])
-    return slope(np.arange(seen.shape[2])), float(np.std([slope(g) for g in groups], ddof=1) / np.sqrt(len(groups)))
+    def slope(seen: Floats) -> Floats:
+        """(..., settings) of means (settings, rounds, ..., cells)."""
+        each = [slope_estimate(m[None], signs, (b / t,))[0] for m, b, t in zip(seen, biases, settings, strict=True)]
+        return np.stack([e[..., good].mean(axis=-1) for e in each], axis=-1)
+
+    return slope(means.mean(axis=2)), slope(means)
 
 
 class Temperature(Procedure):
@@ -47,23 +59,20 @@ class Temperature(Procedure):
     def suits(self, work: Work) -> bool:
         return work.chip.kind in ("pbit", "async-pbit")
 
-    def _settings(self, work: Work) -> tuple[Floats, Floats, Floats]:
-        """(nominal T, relative T as the cells feel it with 1 at nominal 1, its standard error)."""
+    def _settings(self, work: Work) -> tuple[Floats, Floats, Floats, Floats]:
+        """(nominal T, T as the cells feel it with 1 at nominal 1, its standard error, relative errors of each setting alone)."""
         chip = work.chip
         plain = work.calibration.but(temperature=(1.0, 0.0))
         chip.apply_calibration(plain)
-        felt = []
-        nominal = [chip.set_temperature(t) for t in SETTINGS if self._reaches(work, t)]
-        for t in nominal:
-            chip.set_temperature(t)
-            bias = float(chip.quantise_biases(BIAS * t).codes) * chip.capabilities.bias_lsb * LSB_SCALE
-            slope, error = mean_slope(work, bias, bias / t, 1.0 / len(nominal))
-            felt.append((t / slope, error / slope))
+        nominal = np.array([chip.set_temperature(t) for t in SETTINGS if self._reaches(work, t)])
+        biases = chip.quantise_biases(BIAS * nominal).codes * (chip.capabilities.bias_lsb * LSB_SCALE)
+        slopes, each = measured_slopes(work, nominal, biases, 1.0)
         chip.set_temperature(1.0)
         chip.apply_calibration(work.calibration)
-        values, errors = np.array(felt).T
-        at_one = values[int(np.argmin(np.abs(np.array(nominal) - 1.0)))]
-        return np.array(nominal), values / at_one, errors
+        one = int(np.argmin(abs(nominal - 1.0)))
+        relative, own = each[:, [one]] / each, each / each.mean(axis=1, keepdims=True)
+        error, alone = (v.std(axis=0, ddof=1) / np.sqrt(len(each)) for v in (nominal * relative, own))
+        return nominal, nominal * slopes[one] / slopes, error, alone
 
     @staticmethod
     def _reaches(work: Work, t: float) -> bool:
@@ -75,20 +84,20 @@ class Temperature(Procedure):
 
     def look(self, work: Work) -> tuple[Floats, Floats]:
         work.quiet()
-        nominal, felt, errors = self._settings(work)
-        gain, offset = work.calibration.temperature
-        return felt / (gain * nominal + offset) - 1.0, errors
+        nominal, felt, errors, _ = self._settings(work)
+        known = line(work.calibration.temperature, nominal)
+        return felt / known - 1.0, errors / known
 
     def find(self, work: Work) -> Result:
         work.quiet()
-        nominal, felt, errors = self._settings(work)
-        slope = np.polyfit(nominal - 1.0, felt - 1.0, 1, w=1.0 / (felt * errors))[0]
-        gain, offset = float(slope), 1.0 - float(slope)
-        left = felt / (gain * nominal + offset) - 1.0
-        changes = {"temperature": (gain, offset)}
-        return Result(left, errors, felt / nominal - 1.0, np.ones(len(left), np.bool_), self.unit, changes)
+        nominal, felt, errors, alone = self._settings(work)
+        slope = float(np.polyfit(nominal - 1.0, felt - 1.0, 1, w=1.0 / (felt * alone))[0])
+        found = slope, 1.0 - slope
+        known = line(found, nominal)
+        changes = {"temperature": found}
+        return Result(felt / known - 1.0, errors / known, felt / nominal - 1.0, np.ones(len(felt), np.bool_), self.unit, changes)
 
 
-def _plane_groups(planes: int) -> list[NDArray[np.int64]]:
-    """Up to 16 groups of planes."""
-    return np.array_split(np.arange(planes), min(16, planes))
+def line(of: tuple[float, float], nominal: Floats) -> Floats:
+    """T by a gain and an offset."""
+    return of[0] * nominal + of[1]

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tsu_apps.calibrate.interruption import halt
 from tsu_apps.characterise.problems import LOOSE
-from tsu_driver import Calibration, Chip
+from tsu_driver import Calibration, Chip, Programmed
 
 Floats = NDArray[np.float64]
 SAMPLES_AT_ONCE = 512
@@ -47,16 +48,19 @@ class Work:
         return max(2, round(wanted * self.effort / planes))
 
     def quiet(self) -> None:
-        """No clamps, T = 1 in all planes, all planes enabled."""
+        """No clamps, no soft fields, T = 1 in all planes, all planes enabled, the correlator halted. `set_aside` keeps what there
+        was."""
         chip = self.chip
+        halt(chip)
         chip.unclamp()
         chip.enable_planes(chip.capabilities.planes)
         chip.plane_temperatures(1.0)
         chip.set_temperature(1.0)
 
-    def loosen(self, h: Floats | None = None) -> None:
-        """All couplers at code 0, whatever is known of their errors, and biases h (cells,) or 0."""
-        self.chip.program_couplings(LOOSE, h, corrected=False)
+    def loosen(self, h: Floats | None = None) -> Programmed:
+        """All couplers at code 0, whatever is known of their errors, or the code nearest to it that stuck bits allow; biases
+        h (cells,) or 0."""
+        return self.chip.program_couplings(LOOSE, h, corrected=False)
 
     def means(self, looks: int, share: float = 0.0) -> Floats:
         """(planes, cells) means of as many looks at all enabled planes; `share` of the procedure's work."""

@@ -5,44 +5,40 @@ from __future__ import annotations
 import math
 import sys
 import time
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tsu_apps.learning.history import Moment
+from tsu_apps.terminal import Bars
 
 PLAIN_S = 3.0
 """Seconds between plain lines."""
 
 
-class Bar:
+class Bar(Bars):
     """A listener that shows energies, |dW| and accuracy on stderr; a context manager."""
 
     def __init__(self) -> None:
-        self._bar: Any = _rich_bar() if sys.stderr.isatty() else None
+        super().__init__(
+            lambda p: (
+                p.TextColumn("{task.description}"), p.BarColumn(24), p.MofNCompleteColumn(), p.TimeRemainingColumn(),
+                p.TextColumn("{task.fields[text]}"),
+            )
+        )  # fmt: skip
         self._task: Any = None
         self._accuracy = math.nan
         self._shown = -math.inf
         self._begun = time.monotonic()
 
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
     def __call__(self, moment: Moment) -> None:
         """Show a moment."""
         if math.isfinite(moment.accuracy):
             self._accuracy = moment.accuracy
-        if self._bar is None:
+        if self.rich is None:
             self._plain(moment)
             return
         if self._task is None:
-            self._task = self._bar.add_task("training", total=moment.ticks, text="")
-        self._bar.update(self._task, completed=moment.tick, text=self._text(moment))
+            self._task = self.rich.add_task("training", total=moment.ticks, text="")
+        self.rich.update(self._task, completed=moment.tick, text=self._text(moment))
 
     def _plain(self, moment: Moment) -> None:
         now = time.monotonic()
@@ -63,11 +59,3 @@ class Bar:
         if moment.saturated:
             parts.append(f"SATURATED {moment.saturation:.0%}")
         return ", ".join(parts)
-
-
-def _rich_bar() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True), refresh_per_second=5)

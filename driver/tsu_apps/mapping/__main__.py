@@ -8,18 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import tsu_driver
+from tsu_apps.ending import ended
 from tsu_apps.mapping.embedding import Embedding, Overhead, chain_strength
 from tsu_apps.mapping.quality import Quality, exact_quality, sampled_quality
 from tsu_apps.mapping.search import embed
 from tsu_apps.models import Boltzmann
 from tsu_apps.report import Row, format_rows, write_json
-from tsu_driver.errors import TsuError
+from tsu_apps.terminal import Bars
 
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 """kT at T = 1; the default is measured beside them."""
@@ -95,28 +95,18 @@ def rows(curves: Curves) -> list[Row]:
     return out
 
 
-class _Progress:
+class _Progress(Bars):
     """A bar on a terminal, else a line each."""
 
     def __init__(self, total: int) -> None:
-        self._bar: Any = None
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = Progress(console=Console(stderr=True))
-            self._task = self._bar.add_task("", total=total)
-            self._bar.start()
+        super().__init__(lambda p: p.Progress.get_default_columns())
+        self._task = None if self.rich is None else self.rich.add_task("", total=total)
 
     def __call__(self, what: str) -> None:
-        if self._bar is None:
+        if self.rich is None:
             print(what, file=sys.stderr, flush=True)
         else:
-            self._bar.update(self._task, advance=1, description=what)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+            self.rich.update(self._task, advance=1, description=what)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -132,21 +122,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0; 2 if something is wrong with the request or a chip."""
-    given = _parser().parse_args(arguments)
-    if not 2 <= given.variables <= 12:
-        print(f"mapping: --variables {given.variables}; 2 to 12 expected", file=sys.stderr)
-        return 2
+def _run(given: argparse.Namespace) -> int:
+    """Measure, print, write."""
     model = complete_model(given.variables, given.seed)
-    progress = _Progress(len(given.urls) * (len(STRENGTHS) + 1))
-    try:
+    with _Progress(len(given.urls) * (len(STRENGTHS) + 1)) as progress:
         found = [measure(url, model, given.seed, progress) for url in given.urls]
-    except (TsuError, ValueError, ImportError) as error:
-        print(f"mapping: {error}", file=sys.stderr)
-        return 2
-    finally:
-        progress.close()
     shown = [row for curves in found for row in rows(curves)]
     print(format_rows(shown))
     if given.json is not None:
@@ -158,6 +138,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.figure.parent.mkdir(parents=True, exist_ok=True)
         chart(found).savefig(given.figure, dpi=130)
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0; 2 if something is wrong with the request or a chip."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if not 2 <= given.variables <= 12:
+        parser.error(f"--variables {given.variables}; 2 to 12 expected")
+    return ended("mapping", lambda: _run(given), (ValueError, ImportError))
 
 
 if __name__ == "__main__":

@@ -7,20 +7,17 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import tsu_driver
-from tsu_apps.characterise.__main__ import Progress
+from tsu_apps.ending import ended
+from tsu_apps.job import add_list, add_url, chip_and_bench
 from tsu_apps.production import stdf
 from tsu_apps.production.limits import STANDARD, Limit, as_toml, load
 from tsu_apps.production.lot import COST_PER_S, part_rows
 from tsu_apps.production.programme import Part, Programme
 from tsu_apps.report import format_rows, write_json
-from tsu_driver.errors import TsuError
-from tsu_driver.instruments import Instruments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Test a chip through its pins against limits, and say which bin it belongs to.",
         epilog="example: tsu test emu:digits-typical --effort .2 --stdf chip.stdf",
     )
-    parser.add_argument("url", nargs="?", help="the chip, as tsu_driver.open takes it: ipc://path, tcp://host:port or emu:NAME")
+    add_url(parser)
     parser.add_argument("--limits", type=Path, metavar="FILE", help="TOML of tests; those of --list without it")
     parser.add_argument("--instruments", metavar="URL", help="door of the instruments; emu:NAME?bench=1 has them by itself")
     parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="share of the full sample sizes, .05 to 10 (1)")
@@ -37,44 +34,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lot", default="lot", metavar="NAME", help="of the lot, for STDF")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--stdf", type=Path, metavar="FILE", help="write the result as STDF V4")
-    parser.add_argument("--list", action="store_true", help="print the standard limits as a file of them, and end")
+    add_list(parser, lambda: as_toml(STANDARD), "print the standard limits as a file of them, and end")
     return parser
 
 
-def _test(given: argparse.Namespace, programme: Programme) -> tuple[str, Part]:
-    """(kind of chip, the part)."""
-    with ExitStack() as stack:
-        chip = stack.enter_context(tsu_driver.open(given.url))
-        at = given.instruments or chip.instruments_url
-        bench = stack.enter_context(Instruments(at)) if at else None
-        progress = stack.enter_context(Progress())
-        return chip.name, programme.run(chip, bench, progress=progress)
+def _run(given: argparse.Namespace) -> int:
+    """Test, write, print; 1 if the part fails."""
+    started = int(time.time())
+    programme = Programme(load(given.limits) if given.limits else STANDARD, given.effort)
+    with chip_and_bench(given) as (chip, bench, progress):
+        kind, part = chip.name, programme.run(chip, bench, progress=progress)
+    _write(given, programme, kind, part, started)
+    print(format_rows(part_rows(programme.limits, part, given.cost)))
+    if part.skipped:
+        print(f"  not tested, for want of instruments or of what they test: {', '.join(part.skipped)}")
+    print(f"{part.name}: {'passed' if part.passed else 'FAILED'}, bin {part.bin}")
+    return 0 if part.passed else 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0; 1 if the part fails; 2 if something is wrong with the request or the chip."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.list:
-        print(as_toml(STANDARD), end="")
-        return 0
-    if given.url is None:
-        parser.error("the following arguments are required: url")
     if not 0.05 <= given.effort <= 10 or not given.cost >= 0:
         parser.error(f"--effort {given.effort:g}, --cost {given.cost:g}; .05 to 10, and 0 or more, are expected")
-    started = int(time.time())
-    try:
-        programme = Programme(load(given.limits) if given.limits else STANDARD, given.effort)
-        kind, part = _test(given, programme)
-        _write(given, programme, kind, part, started)
-    except (TsuError, ValueError, OSError) as error:
-        print(f"test: {error}", file=sys.stderr)
-        return 2
-    print(format_rows(part_rows(programme.limits, part, given.cost)))
-    if part.skipped:
-        print(f"  not tested, for want of instruments or of what they test: {', '.join(part.skipped)}")
-    print(f"{part.name}: {'passed' if part.passed else 'FAILED'}, bin {part.bin}")
-    return 0 if part.passed else 1
+    return ended("tsu test", lambda: _run(given), (ValueError,))
 
 
 def _plain(limit: Limit) -> dict[str, Any]:

@@ -14,9 +14,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
 
+from tsu_apps.ending import ended
 from tsu_apps.page import png, replace
-from tsu_apps.report import format_rows, write_json
+from tsu_apps.report import Row, format_rows, write_json
 from tsu_apps.study.definition import Study
 from tsu_apps.study.engine import EngineLost
 from tsu_apps.study.figures import figures_of, rows_of
@@ -37,7 +39,10 @@ def study_of(text: str) -> Study:
     if not file.is_file() or file.suffix != ".py":
         raise NoStudy(f"{name} is no Python file")
     sys.path.insert(0, str(file.parent))
-    module = importlib.import_module(file.stem)
+    try:
+        module = importlib.import_module(file.stem)
+    except SyntaxError as error:
+        raise NoStudy(f"{error.filename}:{error.lineno}: {error.msg}") from None
     if Path(module.__file__ or "").resolve() != file:
         raise NoStudy(f"{name}: there is another module {file.stem}, {module.__file__}; give the file another name")
     return _chosen(module, variable, name)
@@ -68,19 +73,46 @@ def parser(prog: str, about: str) -> argparse.ArgumentParser:
 
 def conduct(study: Study, arguments: argparse.Namespace) -> int:
     """Run a study as the command line says, and write what came of it; 0 if no cell failed and every goal is met."""
+    return conduct_all([study], arguments)
+
+
+def conduct_all(studies: Sequence[Study], arguments: argparse.Namespace) -> int:
+    """Run studies one after the other; the worst of their exit codes. The JSON file has the rows of all that have ended so far.
+
+    NoStudy: two have one name, and would write to one directory.
+    """
+    names = [study.name for study in studies]
+    for name in names:
+        if names.count(name) > 1:
+            raise NoStudy(f"two studies are called {name}")
     changes = {"dies": arguments.dies, "seed": arguments.seed}
-    study = dataclasses.replace(study, **{key: value for key, value in changes.items() if value is not None})
-    fleet = Fleet(arguments.workers, arguments.scheduler)
-    results = run(study, fleet, arguments.store, fresh=arguments.fresh, command=shlex.join(sys.argv))
-    ok = publish(study, results, arguments.out / study.name, arguments.json)
-    for cell, why in results.failures.items():
-        print(f"failed: {cell}\n{why}", file=sys.stderr)
-    return 0 if ok else 1
+    done: list[Published] = []
+    try:
+        changed = [dataclasses.replace(s, **{key: value for key, value in changes.items() if value is not None}) for s in studies]
+    except ValueError as error:
+        raise NoStudy(str(error)) from None
+    for study in changed:
+        fleet = Fleet(arguments.workers, arguments.scheduler)
+        results = run(study, fleet, arguments.store, fresh=arguments.fresh, command=shlex.join(sys.argv))
+        done.append(publish(study, results, arguments.out / study.name))
+        for cell, why in results.failures.items():
+            print(f"failed: {cell}\n{why}", file=sys.stderr)
+        if arguments.json is not None:
+            write_rows(arguments.json, done)
+    return 0 if all(each.ok for each in done) else 1
 
 
-def publish(study: Study, results: Results, folder: Path, json: Path | None) -> bool:
-    """Print rows, write the dataset, figures and the page into a folder, rows as JSON; whether all is well:
-    no cell failed, and every goal of the study is met."""
+class Published(NamedTuple):
+    """A study whose results are written, their rows, and whether all is well: no cell failed, and every goal is met."""
+
+    study: Study
+    rows: list[Row]
+    ok: bool
+    facts: dict[str, Any]
+
+
+def publish(study: Study, results: Results, folder: Path) -> Published:
+    """Print rows, write the dataset, figures and the page into a folder."""
     data = results.data
     rows = study.judge(data) if study.judge else rows_of(study, data)
     drawn = study.draw(data) if study.draw else figures_of(study, data)
@@ -92,23 +124,25 @@ def publish(study: Study, results: Results, folder: Path, json: Path | None) -> 
     replace(folder / "index.html", text.encode())
     print(f"{study.name}: {study.title}\n{format_rows(rows)}\n{format_rows(results.rows())}")
     print(f"  result hash {results.result_hash}\n  written to {folder}")
-    if json is not None:
-        config = {"study": study.name, "dies": study.dies, "fingerprint": study.fingerprint(), "hash": results.result_hash}
-        seeds = {"study": study.seed}
-        write_json(json, [*rows, *results.rows()], config=config, seeds=seeds, packages=PACKAGES)
-    return not results.failures and all(row.ok is not False for row in rows)
+    ok = not results.failures and all(row.ok is not False for row in rows)
+    facts = {"study": study.name, "dies": study.dies, "fingerprint": study.fingerprint(), "hash": results.result_hash}
+    return Published(study, [*rows, *results.rows()], ok, facts)
+
+
+def write_rows(file: Path, done: Sequence[Published]) -> None:
+    """Rows as JSON; those of several studies begin with the study's name."""
+    if len(done) == 1:
+        config, seeds, rows = done[0].facts, {"study": done[0].study.seed}, done[0].rows
+    else:
+        config = {"studies": [each.facts for each in done]}
+        seeds = {each.study.name: each.study.seed for each in done}
+        rows = [dataclasses.replace(row, name=f"{each.study.name}: {row.name}") for each in done for row in each.rows]
+    write_json(file, rows, config=config, seeds=seeds, packages=PACKAGES)
 
 
 def attempt(prog: str, action: Callable[[], int]) -> int:
     """What an action returns; 2 if there is no such study or nothing to run it on, 130 if it is interrupted; a line says why."""
-    try:
-        return action()
-    except (NoStudy, EngineLost, BlockingIOError, ImportError) as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted; what was finished is in the store", file=sys.stderr)
-        return 130
+    return ended(prog, action, (NoStudy, EngineLost, ImportError), "interrupted; what was finished is in the store")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 import tsu_driver
-from tsu_apps.characterise.__main__ import Progress
+from tsu_apps.ending import ended
+from tsu_apps.job import Progress, add_url
 from tsu_apps.twin.config import save_config
 from tsu_apps.twin.fit import Fit
 from tsu_apps.twin.measuring import measure
-from tsu_driver.errors import TsuError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
         "Beside it goes the fit with its errors, by the same name with the ending .npz.",
         epilog="example: tsu twin emu:digits-typical --output twin.toml; then tsu_driver.open('emu:twin.toml')",
     )
-    parser.add_argument("url", help="the chip, as tsu_driver.open takes it: ipc://path, tcp://host:port or emu:NAME")
+    add_url(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="write the configuration, ending .toml")
     parser.add_argument("--calibration", metavar="FILE", help='apply this calibration first; "nvm": the one in the chip')
     parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="share of the full sample sizes, .05 to 10 (1)")
@@ -55,6 +55,21 @@ def summary(fit: Fit) -> dict[str, Any]:
     return {name: {"value": v, "error": e if np.isfinite(e) else None} for name, (v, e) in found.items()}
 
 
+def _run(given: argparse.Namespace) -> int:
+    """Measure, write, print."""
+    with tsu_driver.open(given.url, calibration=given.calibration) as chip, Progress() as progress:
+        fit = measure(chip, given.effort, watch_s=given.watch, step=lambda share: progress("twin", share))
+    save_config(fit, given.output)
+    fit.save(given.output.with_suffix(".npz"))
+    found = summary(fit)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    for name, both in found.items():
+        error_text = "unbounded" if both["error"] is None else f"{both['error']:.2g}"
+        print(f"{name:<22}{both['value']:>10.4g}  error {error_text}")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0; 2 if something is wrong with the request or the chip."""
     parser = _parser()
@@ -65,21 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--output {given.output}: a file that ends in .toml expected")
     if given.watch < 0:
         parser.error(f"--watch {given.watch:g}; 0 or more expected")
-    try:
-        with tsu_driver.open(given.url, calibration=given.calibration) as chip, Progress() as progress:
-            fit = measure(chip, given.effort, watch_s=given.watch, step=lambda share: progress("twin", share))
-        save_config(fit, given.output)
-        fit.save(given.output.with_suffix(".npz"))
-        found = summary(fit)
-        if given.json:
-            given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    except (TsuError, ValueError, OSError) as error:
-        print(f"twin: {error}", file=sys.stderr)
-        return 2
-    for name, both in found.items():
-        error_text = "unbounded" if both["error"] is None else f"{both['error']:.2g}"
-        print(f"{name:<22}{both['value']:>10.4g}  error {error_text}")
-    return 0
+    return ended("tsu twin", lambda: _run(given), (ValueError,))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,8 @@ from tsu_contract.capabilities import LSB_SCALE, Capabilities
 from tsu_driver import Chip, Topology
 
 Floats = NDArray[np.float64]
-VERSION = 1
+VERSION = 2
+"""Files of version 1 know no stuck bits."""
 
 
 class FitError(ValueError):
@@ -47,12 +48,14 @@ class Fit:
 
         F_i = [bias_gain_i h_i + offset_i + sum_e (coupler_gain_e J_e + coupler_offset_e) s_source(e)] / (1 + temperature (t - 1))
 
-    of codes that stand for h and J, kT, and is up with probability 1 / (1 + exp(-2 F_i)). T = 1 is where this is what was found.
+    of codes that stand for h and J, kT, stuck bits being where they are, and is up with probability 1 / (1 + exp(-2 F_i)). T = 1
+    is where this is what was found.
 
     capabilities, topology : what the chip says of itself
     offset, bias_gain : (cells,), kT and relative; coupler_offset, coupler_gain : (couplers,); each with `_error`, standard errors
     coupler_spread, bias_spread : rms by which converters leave the straight line, kT as felt
     temperature, temperature_error : gain of T
+    coupling_stuck, bias_stuck : (m, 3) rows (DAC, mask, value): bits of its code that are stuck, as an unsigned number, and where
     drift : of the offsets, None if nobody watched
     """
 
@@ -70,6 +73,8 @@ class Fit:
     bias_spread: float = 0.0
     temperature: float = 1.0
     temperature_error: float = 0.0
+    coupling_stuck: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 3), np.int64))
+    bias_stuck: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 3), np.int64))
     drift: Drift | None = None
 
     @classmethod
@@ -85,8 +90,19 @@ class Fit:
         """With other values of some fields."""
         return replace(self, **changes)
 
+    def heard(
+        self, coupling_codes: NDArray[np.int16], bias_codes: NDArray[np.int16]
+    ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Codes as DACs get them, stuck bits being where they are."""
+        cap = self.capabilities
+        return (
+            _with_stuck(coupling_codes, self.coupling_stuck, cap.coupling_bits),
+            _with_stuck(bias_codes, self.bias_stuck, cap.bias_bits),
+        )
+
     def felt(self, coupling_codes: NDArray[np.int16], bias_codes: NDArray[np.int16], T: float = 1.0) -> tuple[Floats, Floats]:
         """((couplers,) what cells hear of neighbours, (cells,) their fields without them), over T, of codes at nominal T."""
+        coupling_codes, bias_codes = self.heard(coupling_codes, bias_codes)
         J = coupling_codes * (self.capabilities.coupling_lsb * LSB_SCALE)
         h = bias_codes * (self.capabilities.bias_lsb * LSB_SCALE)
         scale = 1.0 + self.temperature * (T - 1.0)
@@ -125,7 +141,7 @@ class Fit:
         """Write a file of plain arrays (.npz, whose parts carry CRC-32 sums), whole or not at all."""
         arrays: dict[str, Any] = {"version": VERSION, "capabilities": list(asdict(self.capabilities).values())}
         arrays |= {name: getattr(self.topology, name) for name in ("row", "source", "colour", "position")}
-        arrays |= {name: getattr(self, name) for name in _NUMBERS}
+        arrays |= {name: getattr(self, name) for name in (*_NUMBERS, *_STUCK)}
         if self.drift is not None:
             arrays["drift"] = list(asdict(self.drift).values())
         target = Path(path)
@@ -143,14 +159,24 @@ class Fit:
         try:
             with np.load(path, allow_pickle=False) as file:
                 found = {name: file[name] for name in file.files}
-            if int(found["version"]) != VERSION:
-                raise FitError(f"version {int(found['version'])}; version {VERSION} is expected")
+            if not 1 <= int(found["version"]) <= VERSION:
+                raise FitError(f"version {int(found['version'])}; up to {VERSION} is expected")
             topology = Topology(*(found[name] for name in ("row", "source", "colour", "position")))
             numbers: dict[str, Any] = {name: found[name] if found[name].ndim else float(found[name]) for name in _NUMBERS}
             drift = Drift(*found["drift"].tolist()) if "drift" in found else None
-            return cls(Capabilities(*found["capabilities"].tolist()), topology, drift=drift, **numbers)
+            stuck = {name: found[name] for name in _STUCK if name in found}
+            return cls(Capabilities(*found["capabilities"].tolist()), topology, drift=drift, **numbers, **stuck)
         except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise FitError(f"{os.fspath(path)} is no fit of a chip: {error}") from None
 
 
-_NUMBERS = tuple(f.name for f in fields(Fit) if f.name not in ("capabilities", "topology", "drift"))
+_STUCK = ("coupling_stuck", "bias_stuck")
+_NUMBERS = tuple(f.name for f in fields(Fit) if f.name not in ("capabilities", "topology", "drift", *_STUCK))
+
+
+def _with_stuck(codes: NDArray[np.int16], stuck: NDArray[np.int64], bits: int) -> NDArray[np.int16]:
+    """(DACs,) codes with bits where they are stuck."""
+    out, half = codes.copy(), 1 << bits - 1
+    dac, mask, value = stuck.T
+    out[dac] = (out[dac] + half & ~mask | value & mask) - half
+    return out

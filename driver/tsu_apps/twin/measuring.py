@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tsu_apps.calibrate.couplers import PLAUSIBLE, by_degree, matrix, patterns
 from tsu_apps.calibrate.procedure import rms_less
 from tsu_apps.calibrate.regression import fit_fields
+from tsu_apps.calibrate.selftest import self_test
 from tsu_apps.calibrate.temperature import SETTINGS
 from tsu_apps.calibrate.work import Work
 from tsu_apps.characterise.problems import colouring
@@ -47,9 +48,12 @@ def measure(chip: Chip, effort: float = 1.0, *, watch_s: float = 0.0, step: Call
     if chip.kind != "pbit":
         raise FitError(f"cells of this chip are of kind {chip.kind}; a twin is made of clocked p-bits")
     with _nominal_codes(chip):
-        work = Work(chip, chip.calibration or Calibration.nominal(chip.capabilities), effort, step)
+        work = Work(chip, chip.calibration or Calibration.nominal(chip.capabilities), effort, lambda share: step(0.05 * share))
+        test = self_test(work)
+        stuck = Fit.ideal(chip).but(coupling_stuck=test.stuck.astype(np.int64), bias_stuck=test.stuck_biases)
+        work = replace(work, step=lambda share: step(0.95 * share))
         work.quiet()
-        fit = _temperature(work, _fields(work))
+        fit = _temperature(work, _fields(work, stuck))
         return fit.but(drift=watch_drift(work, fit, watch_s)) if watch_s else fit
 
 
@@ -83,9 +87,9 @@ class _Problem:
     codes: Programmed
 
 
-def _problem(chip: Chip, number: int, sign: float) -> _Problem:
+def _problem(chip: Chip, number: int, sign: float, stuck: Fit) -> _Problem:
     """Couplings and biases so small that cells do not saturate: each element has a third, two thirds and all of the most, each in
-    one of the problems, with random signs."""
+    one of the problems, with random signs; where bits are stuck it has what they leave of that. stuck : a fit that knows them"""
     rng, cap = np.random.default_rng(number), chip.capabilities
     heard = int(np.diff(chip.topology.row.astype(np.int64)).max(initial=1))
     full_scale = cap.coupling_lsb * LSB_SCALE * (1 << cap.coupling_bits - 1)
@@ -97,8 +101,9 @@ def _problem(chip: Chip, number: int, sign: float) -> _Problem:
     spread = min(FIELD / np.sqrt(max(heard, 1)), 0.7 * full_scale)
     J, h = sign * spread * steps(cap.couplers), sign * BIAS * steps(cap.cells)
     codes = chip.program_couplings(matrix(chip, J), h, corrected=False)
+    coupling, bias = stuck.heard(codes.coupling_codes, codes.bias_codes)
     lsb_J, lsb_h = cap.coupling_lsb * LSB_SCALE, cap.bias_lsb * LSB_SCALE
-    return _Problem(codes.coupling_codes.astype(np.float64) * lsb_J, codes.bias_codes.astype(np.float64) * lsb_h, codes)
+    return _Problem(coupling.astype(np.float64) * lsb_J, bias.astype(np.float64) * lsb_h, codes)
 
 
 Looks = tuple[NDArray[np.int64], int, Floats, NDArray[np.int8]]
@@ -114,13 +119,16 @@ def _looks(work: Work, wanted: int, seed: int, share: float) -> Iterator[Looks]:
         yield np.flatnonzero(colour == c), *patterns(work, np.flatnonzero(colour != c), wanted, most, rng, share / colours)
 
 
-def _fields(work: Work) -> Fit:
-    """Gains and offsets of biases and couplers, from straight lines through what cells felt in all runs."""
+def _fields(work: Work, stuck: Fit) -> Fit:
+    """Gains and offsets of biases and couplers, from straight lines through what cells felt in all runs.
+
+    stuck : an ideal chip with the stuck bits of this one
+    """
     chip, runs = work.chip, [(k, sign) for k in range(PROBLEMS) for sign in (1.0, -1.0)]
     J, heard, heard_error = np.empty((3, len(runs), chip.capabilities.couplers))
     h, felt, felt_error = np.empty((3, len(runs), chip.capabilities.cells))
     for r, (number, sign) in enumerate(runs):
-        problem = _problem(chip, number, sign)
+        problem = _problem(chip, number, sign, stuck)
         J[r], h[r] = problem.J, problem.h
         expected_J, expected_h = _after(J[: r + 1], heard[:r]), _after(h[: r + 1], felt[:r])
         for cells, looks, ups, spins in _looks(work, SAMPLES, r, 0.7 / len(runs)):
@@ -136,9 +144,10 @@ def _fields(work: Work) -> Fit:
     dead = np.flatnonzero(~(bias.gain > LEAST_GAIN) | (bias.gain_error > MOST_ERROR)).tolist()
     if dead:
         raise FitError(f"cells {dead} do not follow their bias; a twin is made of chips whose cells work")
-    return Fit(
-        chip.capabilities, chip.topology, bias.offset, bias.offset_error, bias.gain, bias.gain_error,
-        np.where(odd, 0.0, coupler.offset), coupler.offset_error, gain, gain_error, coupler.spread, bias.spread,
+    return stuck.but(
+        offset=bias.offset, offset_error=bias.offset_error, bias_gain=bias.gain, bias_gain_error=bias.gain_error,
+        coupler_offset=np.where(odd, 0.0, coupler.offset), coupler_offset_error=coupler.offset_error,
+        coupler_gain=gain, coupler_gain_error=gain_error, coupler_spread=coupler.spread, bias_spread=bias.spread,
     )  # fmt: skip
 
 
@@ -175,7 +184,7 @@ def straight(x: Floats, y: Floats, errors: Floats) -> Line:
 def _temperature(work: Work, fit: Fit) -> Fit:
     """The gain of T, from how much less cells follow fields that are known, as far as the DAC goes."""
     chip = work.chip
-    codes = _problem(chip, 0, 1.0).codes
+    codes = _problem(chip, 0, 1.0, fit).codes
     J, h = fit.felt(codes.coupling_codes, codes.bias_codes)
     told = matrix(chip, J)
     points = []
