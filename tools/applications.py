@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits
 
 import tsu_driver as tsu
+from tsu_apps.ending import ended
 from tsu_apps.feedforward import FeedForward, accuracy, twin
 from tsu_apps.feedforward.figures import accuracies
 from tsu_apps.linear import Looks, NaturalGradient, Rule, Softmax, inverse, relaxation, relaxed, solve, train
@@ -399,4 +400,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run applications", main))

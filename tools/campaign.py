@@ -13,6 +13,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from tsu_apps.ending import ended
 from tsu_apps.report import Row, write_json
 from tsu_apps.study import Study, load
 from tsu_apps.study.__main__ import NoStudy, attempt, conduct, parser, study_of
@@ -94,4 +95,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run campaign", main))

@@ -30,6 +30,7 @@ import tsu_driver as tsu
 from tsu_apps.characterise import PROCEDURES, Characterisation, Measurement, characterise, dynamics, sampling
 from tsu_apps.characterise.slow import PROCEDURES as SLOW
 from tsu_apps.characterise.spatial import VARIOGRAM, pool
+from tsu_apps.ending import ended
 from tsu_apps.report import Row, format_rows, write_json
 from tsu_driver.instruments import Instruments
 
@@ -319,4 +320,4 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run characterise", main))

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 import tsu_driver as tsu
+from tsu_apps.ending import ended
 from tsu_apps.report import Row, format_rows, write_json
 
 if TYPE_CHECKING:
@@ -197,4 +198,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run curves", main))

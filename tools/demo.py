@@ -15,20 +15,24 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 import tsu_driver as tsu
-from tsu_apps.learning import Ctd, figures
+from tsu_apps.ending import ended
 from tsu_apps.report import Row, format_rows, write_json
+
+if TYPE_CHECKING:
+    from tsu_apps.learning import Ctd
 
 PIXELS, CLASSES = 64, 10
 SHAPE = (8, 8)
 THRESHOLD = 8
 """Grey level, of 16, from which a pixel is +1."""
 HELD_OUT, VALIDATION = 360, 237
-GENERATED = 12
+GENERATED, TICKS = 12, 6000
 GOAL_ACCURACY, GOAL_SECONDS = 0.91, 60.0
 
 
@@ -57,10 +61,17 @@ def load_digits() -> tuple[Part, Part, Part]:
 def main() -> int:
     """0 if the accuracy meets its goal, else 1."""
     arguments = parse()
+    Path(arguments.out).mkdir(parents=True, exist_ok=True)
+    from tsu_apps.learning import Ctd  # when the command line is read, as scikit-learn takes a second
+
     train, watch, held_out = load_digits()
     print(f"opening {arguments.url}", file=sys.stderr)
     with tsu.open(arguments.url) as chip:
         print(f"{chip!r}; {len(train.X)} digits to train on", file=sys.stderr)
+        if chip.kind != "pbit" or chip.capabilities.cells <= PIXELS + CLASSES:
+            raise tsu.HostError(
+                f"{chip.name} cannot learn digits: a chip of more than {PIXELS + CLASSES} clocked p-bits is needed"
+            )
         machine = Ctd(chip, range(PIXELS), range(PIXELS, PIXELS + CLASSES), ticks=arguments.ticks, seed=arguments.seed)
         machine.fit(train.X, train.y, validation=(watch.X, watch.y))
         predicted = machine.predict(held_out.X)
@@ -78,11 +89,18 @@ def main() -> int:
     return 0 if rows[0].ok else 1
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tools/run demo", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--url", default="emu:digits-typical", help="chip to train on; default %(default)s")
-    parser.add_argument("--ticks", type=int, default=Ctd.ticks, help="weight updates; default %(default)s")
+    parser.add_argument("--ticks", type=positive, default=TICKS, help="weight updates; default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="host's seed: first couplings, order of examples; default 0")
     parser.add_argument("--out", default="report", help="directory for figures and result.json; default %(default)s")
     parser.add_argument("--json", type=Path, help="write result.json here as well")
@@ -113,7 +131,8 @@ def draw(
     dreams: NDArray[np.int8],
 ) -> None:
     """Write the four figures."""
-    out.mkdir(parents=True, exist_ok=True)
+    from tsu_apps.learning import figures
+
     name, accuracy = machine.chip.name, float(np.mean(predicted == held_out.y))
     examples = np.stack([train.X[train.y == label][:2] for label in range(CLASSES)])
     pairs = machine.chip.topology.pairs
@@ -129,4 +148,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run demo", main))

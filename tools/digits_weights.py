@@ -29,7 +29,7 @@ def machine() -> Any:
 
     from digits import estimator, load
 
-    from tsu_emu.jit import cache_directory
+    from tsu_emu.code_cache import cache_directory
 
     kept = cache_directory().parent / f"digits-weights-{TICKS}.npz"
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from rich.progress import Progress
 import tsu_driver as tsu
 from tsu_apps.characterise import characterise
 from tsu_apps.characterise.figures import COLOURS, INK, label, panels
+from tsu_apps.ending import ended
 from tsu_driver.instruments import Instruments
 
 if TYPE_CHECKING:
@@ -94,4 +95,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run figures", main))

@@ -21,6 +21,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 import tsu_driver as tsu
+from tsu_apps.ending import ended
 from tsu_apps.layers import figures
 from tsu_apps.layers.studies import Step, Study, agreement, digits, generation, processes, sequences, times
 from tsu_apps.report import Row, format_rows, write_json
@@ -173,4 +174,4 @@ def _studies(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run layers", main))

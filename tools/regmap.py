@@ -3,7 +3,8 @@
 tools/run regmap            write the folded table, the C header and docs/registers.md
 tools/run regmap --check    compare them with what is committed; exit 1 on a difference
 tools/run regmap --with FILE --out DIR
-                            the same, with registers of one's own in SystemRDL, into a directory; docs/own-registers.md
+                            the same, with addresses and registers of one's own in SystemRDL, into a directory;
+                            docs/own-registers.md
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from systemrdl.component import Addrmap
 from systemrdl.node import AddrmapNode, FieldNode, MemNode, RegNode
 from systemrdl.rdltypes import OnWriteType
 
-from tsu_contract.extension import MapError, map_of
+from tsu_contract.extension import BASE, RegisterMap, map_of
+from tsu_contract.registers import REGISTERS, MapError
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "driver/tsu_contract/map/tsu.rdl"
@@ -34,6 +36,23 @@ def elaborate() -> AddrmapNode:
     compiler = RDLCompiler()
     compiler.compile_file(str(SOURCE))
     return compiler.elaborate(top_def_name="tsu").top
+
+
+def elaborate_at(addresses: dict[str, int], registers: RegisterMap) -> AddrmapNode:
+    """As `elaborate`, with blocks and windows by name at other addresses, and windows of the sizes that a map has."""
+    lines = []
+    for child in sorted(elaborate().children(), key=lambda child: addresses[child.inst_name]):
+        name, kind = child.inst_name, child.type_name
+        if isinstance(child, MemNode):
+            kind = f"external {kind} #(.ENTRIES({registers.windows[name].size // 4}))"
+        lines.append(f"{kind} {name} @{addresses[name]:#x};")
+    compiler = RDLCompiler()
+    compiler.compile_file(str(SOURCE))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "moved.rdl"
+        path.write_text("\n".join(["addrmap moved {", "default regwidth = 32; littleendian;", *lines, "};"]))
+        compiler.compile_file(str(path))
+    return compiler.elaborate(top_def_name="moved", inst_name="tsu").top
 
 
 def elaborate_own(path: Path) -> AddrmapNode:
@@ -100,9 +119,9 @@ def fold_window(mem: MemNode) -> dict[str, Any]:
         "address": mem.raw_absolute_address,
         "size": mem.size,
         "access": access,
-        "shape": mem.get_property("shape").split(","),
-        "dtype": mem.get_property("dtype"),
-        "cost": mem.get_property("cost"),
+        "shape": mem.get_property("shape", default="").split(","),
+        "dtype": mem.get_property("dtype", default=""),
+        "cost": mem.get_property("cost", default=""),
         "min": mem.get_property("value_min", default=None),
         "max": mem.get_property("value_max", default=None),
         "title": mem.get_property("name"),
@@ -192,22 +211,55 @@ def outputs() -> dict[Path, str]:
     }
 
 
+def addresses_of(registers: RegisterMap) -> dict[str, int]:
+    """Of the contract's blocks and windows, by name."""
+    out = {name: window.address for name, window in registers.windows.items()}
+    for name in REGISTERS:
+        block, address = name.split(".")[0], registers.register(name).address
+        out[block] = min(out.get(block, address), address)
+    return out
+
+
+def merged(table: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """A folded table with the addresses, and the windows' sizes, that a user's has for the same names, and with its further
+    registers. MapError: a row of the same name is another one, or a block of the contract is not whole."""
+    out: dict[str, Any] = {}
+    for kind, free in (("registers", ("address",)), ("windows", ("address", "size"))):
+        given = {row["name"]: row for row in more[kind]}
+        blocks = {name.split(".")[0] for name in given}
+        out[kind] = []
+        for row in table[kind]:
+            name, found = row["name"], given.pop(row["name"], None)
+            if found is None and name.split(".")[0] in blocks:
+                raise MapError(f"{name}: the block {name.split('.')[0]} is the contract's, and has this; give yours another name")
+            if found is not None and found != row | {key: found[key] for key in free}:
+                raise MapError(f"{name}: only its address may be another than the contract's")
+            out[kind].append(found or row)
+        out[kind] += given.values()
+    for window in out["windows"][len(table["windows"]) :]:
+        raise MapError(f"{window['name']}: a map of one's own has registers, and no memories but the contract's")
+    return out
+
+
 def outputs_with(path: Path, folder: Path) -> dict[Path, str]:
-    """A contract with a user's registers: what `make CONTRACT=DIR` of the firmware, `map.file` and `tsu.open(map=)` take.
+    """A contract with a user's addresses and registers: what `make CONTRACT=DIR` of the firmware, `map.file` and
+    `tsu.open(map=)` take.
 
     MapError names what the contract does not allow.
     """
     base, own = elaborate(), elaborate_own(path)
-    table, more = fold(base), fold(own)
-    if more["windows"]:
-        raise MapError(f"{more['windows'][0]['name']}: a map of one's own has registers, not memories")
-    table["registers"] += more["registers"]
-    for register in map_of(table).own:
+    table = merged(fold(base), fold(own))
+    registers = map_of(table)
+    addresses = addresses_of(registers)
+    for name, address in addresses.items():
+        if address != addresses_of(BASE)[name]:
+            print(f"{address:#010x} {name}")
+    for register in registers.own:
         print(f"{register.address:#06x} {register.name}" + (f"[{register.count}]" if register.count > 1 else ""))
     return {
         folder / "map/tsu.json": json.dumps(table, indent=1) + "\n",
-        folder / "include/tsu.h": c_header(base),
-        folder / f"include/{own.inst_name}.h": c_header(own),
+        folder / "include/tsu.h": c_header(elaborate_at(addresses, registers) if registers.places else base),
+        **({folder / f"include/{own.inst_name}.h": c_header(own)} if registers.own else {}),
         folder / "registers.md": page(table),
     }
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tsu_contract.errors import ProtocolError
 from tsu_contract.operations import Op
-from tsu_contract.registers import REGISTERS, WINDOW_AT, WINDOW_STRIDE
+from tsu_contract.registers import MAP_HASH, REGISTERS, WINDOW_AT, WINDOW_STRIDE
 from tsu_contract.wire import Kind, Reply, Request, decode_reply, decode_request
 from tsu_driver.daemon import Daemon
 from tsu_driver.errors import HostError, LinkError
@@ -70,8 +70,10 @@ def _messages(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
         yield direction, frames
 
 
-def place_name(address: int) -> str:
-    """Name of what is at a byte address: SEQ.STATUS, SPIN word 3."""
+def place_name(address: int, contract: bool = True) -> str:
+    """Name of what is at a byte address of the contract: SEQ.STATUS, SPIN word 3; of another map the address alone."""
+    if not contract:
+        return f"address {address:#x}"
     window = WINDOW_AT.get(address // WINDOW_STRIDE)
     if window is not None:
         return f"{window.name} word {(address - window.address) // 4}"
@@ -82,8 +84,11 @@ def place_name(address: int) -> str:
     return f"address {address:#x}"
 
 
-def first_difference(request: Request, recorded: Reply, replayed: Reply) -> str | None:
-    """What differs between two replies to a request, or None. Sessions and start-up texts may differ."""
+def first_difference(request: Request, recorded: Reply, replayed: Reply, contract: bool = True) -> str | None:
+    """What differs between two replies to a request, or None. Sessions and start-up texts may differ.
+
+    contract : whether the chip's map is the contract's
+    """
     if request.kind is Kind.HELLO:
         for key in ("map_hash", "name"):
             if recorded.body.get(key) != replayed.body.get(key):
@@ -91,10 +96,10 @@ def first_difference(request: Request, recorded: Reply, replayed: Reply) -> str 
         return None
     if recorded.t_start != replayed.t_start:
         return f"chip time before it: recorded {recorded.t_start}, replayed {replayed.t_start}"
-    return _data_difference(request, recorded, replayed) or _header_difference(recorded, replayed)
+    return _data_difference(request, recorded, replayed, contract) or _header_difference(recorded, replayed)
 
 
-def _data_difference(request: Request, recorded: Reply, replayed: Reply) -> str | None:
+def _data_difference(request: Request, recorded: Reply, replayed: Reply, contract: bool) -> str | None:
     frames = 0
     for k in range(min(recorded.executed, replayed.executed)):
         op, address = Op(int(request.records["op"][k])), int(request.records["addr"][k])
@@ -105,7 +110,8 @@ def _data_difference(request: Request, recorded: Reply, replayed: Reply) -> str 
             frames += 1
         for word, x, y in pairs:
             if x != y:
-                return f"operation {k}, {op.name} {place_name(address + 4 * word)}: recorded {x:#010x}, replayed {y:#010x}"
+                place = place_name(address + 4 * word, contract)
+                return f"operation {k}, {op.name} {place}: recorded {x:#010x}, replayed {y:#010x}"
     return None
 
 
@@ -122,13 +128,13 @@ def replay(exchanges: list[Exchange], endpoint: str) -> str | None:
 
     endpoint : of a daemon whose chip has done nothing yet. LinkError if it does not answer.
     """
-    link, session = ZmqLink(endpoint), 0
+    link, session, contract = ZmqLink(endpoint), 0, True
     try:
         for number, (request, recorded) in enumerate(exchanges):
             reply = link.call(replace(request, session=session), TIMEOUT_S)
             if request.kind is Kind.HELLO:
-                session = reply.session
-            difference = first_difference(request, recorded, reply) if recorded else None
+                session, contract = reply.session, request.body.get("map_hash") == MAP_HASH
+            difference = first_difference(request, recorded, reply, contract) if recorded else None
             if difference:
                 return f"message {number}: {difference}"
     finally:

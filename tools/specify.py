@@ -1,6 +1,6 @@
 """The cheapest chip on which an app loses no more than is tolerated, over many dies.
 
-    tools/run specify --app six --loss .03 [--json FILE] [--figure FILE] [--toml FILE]
+    tools/run specify --app six --loss .03 [--json FILE] [--figure FILE] [--toml FILE] [--workers N]
 
 Options are bits of the converters, mismatch, bits of trims and how often a chip is calibrated anew; each die is calibrated
 through its pins, then drifts until the next calibration, and is judged by the truth: of `six`, the total variation distance from
@@ -10,8 +10,12 @@ the law asked for; of `digits`, nats that weights trained on a chip without erro
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -172,6 +176,18 @@ def draw(app: App, found: Specification, tolerated: float) -> Figure:
     return figure
 
 
+def one(app: str, point: Point, die_seed: int) -> float:
+    """`App.one` by the app's name, for a process of its own."""
+    return APPS[app].one(point, die_seed)
+
+
+@contextmanager
+def losses_by(app: str, workers: int) -> Iterator[Callable[[Point, Sequence[int]], list[float]]]:
+    """Losses of dies, in the order of their seeds, measured by as many processes."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield lambda point, seeds: list(pool.map(one, [app] * len(seeds), [point] * len(seeds), seeds))
+
+
 def told(point: Point, cost: float, verdict: Verdict) -> None:
     """A line for each point."""
     word = "does" if verdict.passes else "does not" if verdict.sure else "undecided"
@@ -185,17 +201,18 @@ def main() -> int:
     parser.add_argument("--app", choices=tuple(APPS), default="six")
     parser.add_argument("--loss", type=float, required=True, metavar="X", help="tolerated mean loss: six, distance; digits, nats")
     parser.add_argument("--seed", type=int, default=1, help="of the dies")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes; as many as processors")
     for name in ("json", "figure", "toml"):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE")
     given = parser.parse_args()
     if not 0 < given.loss < np.inf or given.seed < 0:
         parser.error(f"--loss {given.loss:g}, --seed {given.seed}: a loss above 0 and a seed of 0 or more expected")
+    if given.workers < 1:
+        parser.error(f"--workers {given.workers}: 1 or more expected")
     app = APPS[given.app]
     try:
-        found = find(
-            Lattice(app.options(), app.cost), lambda point, seeds: [app.one(point, s) for s in seeds], given.loss,
-            seed=given.seed, told=told,
-        )  # fmt: skip
+        with losses_by(given.app, given.workers) as losses:
+            found = find(Lattice(app.options(), app.cost), losses, given.loss, seed=given.seed, told=told)
     except Unreachable as error:
         print(f"specify: {error}", file=sys.stderr)
         return 1

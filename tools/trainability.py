@@ -25,6 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
 
 import tsu_driver as tsu
+from tsu_apps.ending import ended
 from tsu_apps.report import Row, format_rows, write_json
 from tsu_apps.trainability import bars, gaps, on_chip, rungs
 
@@ -132,4 +133,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run trainability", main))

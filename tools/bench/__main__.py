@@ -41,6 +41,7 @@ from tick import bench_thrml, bench_tick, learning_chips
 from whole_chip import bench_whole_chip
 from wire import bench_wire
 
+from tsu_apps.ending import ended
 from tsu_apps.report import Row, format_rows, write_json
 
 REPEATS, QUICK_REPEATS = 7, 3
@@ -117,4 +118,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run bench", main))

@@ -24,7 +24,9 @@ PASS_CYCLES, QUICK_PASS_CYCLES = 100_000_000, 1_000_000
 ACCESS_CYCLES, QUICK_ACCESS_CYCLES = 400_000, 20_000
 PLACE = "PLANE_TEMP"
 """Window whose first word is counted up; its low element is 4096 at power-on, and holds 16 bits."""
-BOOT_CYCLES, LOOK_CYCLES = 100_000, 1_600_000
+BOOT_CYCLES = 100_000
+LOOK_CYCLES, QUICK_LOOK_CYCLES = 1_600_000, 100_000
+"""A whole `look`, and its beginning."""
 LOOK = 2
 
 
@@ -72,15 +74,15 @@ def accesses(op: Op, cycles: int) -> tuple[float, int]:
     return 2 * passes / took / 1e3, int(abs(passes - added) > 1)
 
 
-def look(folder: Path | None) -> float:
-    """Seconds in which the firmware carries out a `look`, with a timeline if it has a folder to go to."""
+def look(folder: Path | None, cycles: int) -> float:
+    """Seconds in which the firmware carries out so much of a `look`, with a timeline if it has a folder to go to."""
     chip = Chip(load("ideal-16", {"cpu.image": str(IMAGE)}))
     advance(chip, Op.DELAY, BOOT_CYCLES)
     record = np.zeros(1, RECORD)
     record["op"], record["addr"], record["value"] = Op.WRITE, register("MAILBOX.TO_CORE").at(), LOOK
     chip.execute(record)
     recorder = Recorder(chip, folder / "trace.json", IMAGE) if folder else None
-    took = seconds(lambda: advance(chip, Op.DELAY, LOOK_CYCLES))
+    took = seconds(lambda: advance(chip, Op.DELAY, cycles))
     if recorder:
         recorder.close()
     return took
@@ -90,6 +92,7 @@ def bench_whole_chip(effort: Effort) -> list[Row]:
     """Rates of the core in a chip that is otherwise at rest, and the price of `--trace`."""
     cycles = QUICK_PASS_CYCLES if effort.quick else PASS_CYCLES
     some = QUICK_ACCESS_CYCLES if effort.quick else ACCESS_CYCLES
+    looked = QUICK_LOOK_CYCLES if effort.quick else LOOK_CYCLES
     rates: list[float] = []
     window: dict[Op, list[float]] = {Op.DELAY: [], Op.WAIT: []}
     ratios, lost = [], 0
@@ -101,7 +104,7 @@ def bench_whole_chip(effort: Effort) -> list[Row]:
                 rate, wrong = accesses(op, some)
                 window[op].append(rate)
                 lost += wrong
-            ratios.append(look(Path(folder)) / look(None))
+            ratios.append(look(Path(folder), looked) / look(None, looked))
             effort.step()
     return [
         median_row("instructions of sums and a hash in a whole chip", rates, "M/s", effort.goal(100)),

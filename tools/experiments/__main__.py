@@ -23,6 +23,7 @@ from catalogue import EXPERIMENTS
 from experiment import Case, Experiment, Measured, Results
 from store import Store
 
+from tsu_apps.ending import ended
 from tsu_apps.report import Row, format_rows, write_json
 
 Job = tuple[Experiment, Case, int]
@@ -132,4 +133,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended("tools/run experiments", main))

@@ -65,6 +65,8 @@ def judge(data: xr.Dataset) -> list[Row]:
 
 def draw(data: xr.Dataset) -> dict[str, Figure]:
     """What is left over the chip time, a panel for each error and one for the law of six cells."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     from tsu_apps.characterise.figures import COLOURS, INK, label, panels, with_errors
 
     figure, axes = panels(2, 2, 2.7)
@@ -79,6 +81,7 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
         if name in limits:
             axis.axhline(limits[name], color=INK, linewidth=0.8, linestyle=":", label="limit")
         axis.set_xscale("log")
+        axis.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter=NullFormatter())
         axis.set_yscale("log")
         what = f"{name} left, rms" if name in LEFT else "distance from the law asked for"
         label(axis, what, "chip time of the calibration  (s)", "kT" if name == "offsets" else "")

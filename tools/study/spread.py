@@ -132,7 +132,7 @@ STUDY = Study(
     "Offsets and slopes of the cells of many dies, through their pins",
     measure,
     [Quantity(name + what, UNITS[name], dims={"cell": CELLS}) for name in SHOWS for what in ("", "_error", "_seen", "_own")],
-    dies=100,
+    dies=1000,
     files=[shipped()[CONFIG]],
     judge=judge,
     draw=draw,

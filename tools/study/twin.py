@@ -20,6 +20,7 @@ from tsu_apps.calibrate.couplers import matrix
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study
 from tsu_apps.twin import Fit, Prediction, measure, observed, predict, save_config
+from tsu_contract.capabilities import LSB_SCALE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,6 +54,15 @@ def seen(fit: Fit, chip: InProcessChip, looks: int) -> tuple[Programmed, NDArray
     """(codes of the program that was held out, means of each plane when the chip runs it)."""
     program = held_out(chip)
     return program, observed(fit, chip.sample(looks, EVERY, BURN))
+
+
+def seen_of_twin(fit: Fit, running: InProcessChip, program: Programmed, looks: int) -> NDArray[np.float64]:
+    """Means of each plane when the emulated twin runs a chip's program; codes are those that the chip's converters get, as the
+    twin has no stuck bits."""
+    cap = running.capabilities
+    couplings, biases = fit.heard(program.coupling_codes, program.bias_codes)
+    running.program_couplings(matrix(running, couplings * (cap.coupling_lsb * LSB_SCALE)), biases * (cap.bias_lsb * LSB_SCALE))
+    return observed(fit, running.sample(looks, EVERY, BURN))
 
 
 def deviations(planes: NDArray[np.float64], values: NDArray[np.float64], errors: NDArray[np.float64]) -> float:
@@ -102,7 +112,7 @@ def measure_twin(point: Point, die_seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         save_config(fit, Path(folder) / "twin.toml")
         with open_in_process(str(Path(folder) / "twin.toml"), run_seed=die_seed + 1) as running:
-            _, run = seen(fit, running, looks)
+            run = seen_of_twin(fit, running, program, looks)
     run_error = run.std(axis=0, ddof=1) / np.sqrt(len(run))
     ideal = predict(plain, program)
     return {

@@ -100,4 +100,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from tsu_apps.ending import ended
+
+    sys.exit(ended("tools/run trust", main))

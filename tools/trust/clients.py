@@ -41,7 +41,7 @@ def measure(effort: Effort) -> list[Row]:
         each = (_memory(looker) - before) / (count - 1)
         times = _latencies(crowd, effort.size(*REQUESTS), rng, effort)
         opened = len(crowd.members)
-        while opened < limit and looker.hello().failure is None:
+        while opened < limit and crowd.members[opened % count].hello().failure is None:
             opened += 1
         refused = looker.hello()
         told = refused.failure is not None and refused.failure.code is Code.BUSY

@@ -154,4 +154,4 @@ def measure(effort: Effort) -> list[Row]:
             home.round()
             effort.progress((time.monotonic() - begun) / LONG_S)
             time.sleep(PAUSE_S)
-        return [*rows, *home.rows("8 hours", effort, by_wall=True)]
+        return [*rows, *home.rows(f"{LONG_S / 3600:g} hours", effort, by_wall=True)]
