@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from reference.noise import normal_of, threefry
 from tsu_apps.characterise.allan import allan_deviation, expected_deviation, log_slope, within_bounds
-from tsu_emu.noise.drift import LAST_EPOCH, Flicker, Ou, Walk, corner_times, empty_cache, ou_tree, value_at
+from tsu_emu.noise.drift import BLOCK, LAST_EPOCH, Flicker, Ou, Walk, corner_times, empty_cache, ou_tree, value_at
 from tsu_emu.noise.streams import Stream
 
 TEN_YEARS = 1 << 38
@@ -157,14 +158,35 @@ def test_an_element_does_not_depend_on_which_others_are_asked_for() -> None:
         assert np.array_equal(part, out[67:198])
 
 
+@pytest.mark.parametrize("n", [1, BLOCK, 2 * BLOCK + 3])
+def test_many_elements_are_made_in_blocks_with_a_look_after_each(n: int) -> None:
+    """Blocks end where the process does, and a look that ends the run leaves the process as good as before."""
+    tree, out, looks = ou_tree(500.0), np.empty(n), []
+    source, blocks = Ou(key(), n, 500.0), -(-n // BLOCK)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    for epoch in (77, TEN_YEARS + 1):
+        with pytest.raises(KeyboardInterrupt):
+            source.at(epoch, stop)
+        value_at(key(), 0, epoch, tree, empty_cache(tree, n), out)
+        assert np.array_equal(source.at(epoch, partial(looks.append, epoch)), out)
+        assert looks.count(epoch) == blocks
+    band = 1e-3, 1e-1
+    Flicker(key(), n, *band).at(77, partial(looks.append, 0))
+    assert looks.count(0) == blocks * len(corner_times(*band))
+
+
 def test_readings_of_consecutive_epochs_draw_one_node_each() -> None:
     for source in (Ou(key(), 1, 1e6), Walk(key(), 1)):
         source.at(TEN_YEARS - 1)
         drawn = 0
         for epoch in range(TEN_YEARS, TEN_YEARS + 4096):
-            before = source._cache.position.copy()
+            ((_, cache),) = source._blocks
+            before = cache.position.copy()
             source.at(epoch)
-            drawn += int(np.count_nonzero(source._cache.position != before))
+            drawn += int(np.count_nonzero(cache.position != before))
         assert 4096 <= drawn <= 4096 + 60
 
 

@@ -20,6 +20,10 @@ from tsu_apps.calibrate.graph import standard
 from tsu_driver import Calibration
 from tsu_emu.chip import Chip
 from tsu_firmware import BootFirmware
+from tsu_testing.in_process import open_in_process
+
+TOOK = 5000
+"""Cycles of every look and calibration, far more than setting a workload aside takes."""
 
 
 class Made(Procedure):
@@ -33,11 +37,12 @@ class Made(Procedure):
 
     def look(self, work: Work) -> tuple[Floats, Floats]:
         self.looked += 1
+        work.chip.delay(TOOK)
         return np.array([self.state, -self.state]), np.zeros(2)
 
     def find(self, work: Work) -> Result:
         self.done += 1
-        work.chip.delay(1000)
+        work.chip.delay(TOOK)
         before, self.state = self.state, 0.01 if self.mends else self.state
         return Result(np.full(2, self.state), np.zeros(2), np.full(2, before), np.ones(2, bool), "kT")
 
@@ -52,6 +57,12 @@ def made(chip: tsu.Chip, **more: Any) -> tuple[Calibrator, Made, Made, Made]:
     """A chain c needs b needs a."""
     a, b, c = Made("a"), Made("b", ("a",)), Made("c", ("b",))
     return Calibrator(Work.of(chip), {p.name: p for p in (a, b, c)}, **more), a, b, c
+
+
+def cycles_of(calibrator: Calibrator, name: str) -> float:
+    age = calibrator.age_s(name)
+    assert age is not None
+    return age * calibrator.work.chip.capabilities.clock_hz
 
 
 def happened(calibrator: Calibrator, first: int = 0) -> list[tuple[str, str]]:
@@ -73,25 +84,36 @@ def test_what_is_off_is_calibrated_and_what_holds_is_only_looked_at(chip: tsu.Ch
     assert (a.done, b.done, c.done) == (1, 0, 1)
     assert [e.verdict for e in calibrator.events if e.action == "checked"] == [Verdict.OUT, Verdict.IN, Verdict.OUT]
     told = calibrator.events[1]
-    assert (told.left, told.before, told.ok, told.chip_s) == (0.01, 0.5, 1.0, 1000 / chip.capabilities.clock_hz)
+    assert (told.left, told.before, told.ok, told.chip_s) == (0.01, 0.5, 1.0, TOOK / chip.capabilities.clock_hz)
 
 
 def test_what_is_young_is_fresh_until_it_is_old_or_has_drifted(chip: tsu.Chip) -> None:
-    drift = {"b": lambda seconds: seconds * 1e3}
+    drift = {"b": lambda seconds: seconds * 1e2}
     calibrator, a, b, c = made(chip, drift=drift)
     assert calibrator.age_s("a") is None
     events = calibrator.calibrate_all()
     assert [(e.name, e.action) for e in events] == [("a", "calibrated"), ("b", "calibrated"), ("c", "calibrated")]
     assert (a.looked, b.looked, c.looked) == (0, 0, 0)
-    age = calibrator.age_s("a")
-    assert age is not None
-    assert 3000 > age * chip.capabilities.clock_hz >= 2000
+    assert TOOK <= cycles_of(calibrator, "c") < 1.5 * TOOK, "from its beginning"
+    assert 3 * TOOK <= cycles_of(calibrator, "a") < 3.5 * TOOK
     assert [e.action for e in calibrator.maintain()] == ["fresh"] * 3
-    chip.delay(round(0.6e-4 * chip.capabilities.clock_hz))
+    chip.delay(round(0.6e-3 * chip.capabilities.clock_hz))
     assert [(e.name, e.action) for e in calibrator.maintain()] == [("a", "fresh"), ("b", "checked"), ("c", "fresh")]
     for p in (a, b, c):
         p.validity_s = 0.0
     assert [e.action for e in calibrator.maintain()] == ["checked"] * 3
+    assert TOOK <= cycles_of(calibrator, "c") < 1.5 * TOOK
+
+
+def test_ages_are_by_the_clock_of_the_chip_also_when_nobody_asked_it() -> None:
+    """Two hours of chip time that this host had no part in make all that was young old."""
+    with open_in_process("ideal-16") as chip:
+        calibrator, *_ = made(chip)
+        calibrator.calibrate_all()
+        chip.instruments.skip(7200.0)
+        assert calibrator.age_s("c") == pytest.approx(7200, abs=0.1)
+        assert [e.action for e in calibrator.maintain()] == ["checked"] * 3
+        assert [e.action for e in calibrator.maintain()] == ["fresh"] * 3
 
 
 def test_what_hangs_on_something_new_is_looked_at(chip: tsu.Chip) -> None:
@@ -117,9 +139,13 @@ def test_what_is_far_off_is_diagnosed_downwards(chip: tsu.Chip) -> None:
         ("c", "checked"), ("a", "checked"), ("a", "calibrated"), ("b", "checked"), ("c", "calibrated")]  # fmt: skip
     assert calibrator.events[first + 2].verdict is Verdict.BAD
     assert b.done == 1
+    assert cycles_of(calibrator, "b") < cycles_of(calibrator, "a"), "it was looked at after a was redone"
     c.mends, c.state = False, 5.0
-    with pytest.raises(CalibrationFailed, match=r"made up stays far out of its limit of 0\.1 kT"):
-        calibrator.maintain()
+    for _ in range(2):
+        with pytest.raises(CalibrationFailed, match=r"made up stays far out of its limit of 0\.1 kT"):
+            calibrator.maintain()
+        assert calibrator.age_s("c") is None
+        c.validity_s = 100.0
 
 
 def test_verdicts_are_beyond_the_noise_of_the_look(chip: tsu.Chip) -> None:
@@ -166,6 +192,10 @@ def test_a_calibration_from_the_shell_is_kept_and_then_only_checked(
 ) -> None:
     image, report = tmp_path / "chip.tsucal", tmp_path / "report.json"
     few = ["--effort", ".3", "--only", "offsets"]
+    assert main([endpoint, "--only", "adc", "--no-self-test"]) == 0
+    with tsu.open(endpoint) as chip:
+        assert not chip.calibration_age().stamped, "nobody looked at the trims of cells"
+    capsys.readouterr()
     assert (
         command.main(["calibrate", endpoint, *few, "--output", str(image), "--json", str(report), "--nvm", "--limit", "60"]) == 0
     )
@@ -213,18 +243,21 @@ def test_what_is_left_beyond_a_limit_or_stays_far_off_is_exit_code_1(
     with tsu.open(endpoint) as chip:
         chip.apply_calibration(None)
     assert main([endpoint, *few, "--check"]) == 1
-    assert capsys.readouterr().err.endswith("\ncalibrate: offset servo stays far out of its limit of 0.001 kT\n")
+    assert capsys.readouterr().err.endswith("\ntsu calibrate: offset servo stays far out of its limit of 0.001 kT\n")
 
 
 def test_what_cannot_be_is_exit_code_2(endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_bytes(b"nothing")
     for arguments, message in (
-        ([endpoint, "--only", "size"], "calibrate: no procedure 'size'"),
-        ([endpoint, "--from", str(wrong)], f"calibrate: {wrong}: no calibration"),
-        ([endpoint, "--from", "nvm"], "calibrate: the chip's memory holds no calibration"),
-        (["what:ever"], "calibrate: cannot open 'what:ever'"),
-        ([endpoint, "--only", "adc", "--no-self-test", "--json", f"{tmp_path}/no/where"], "calibrate: [Errno 2] No such file"),
+        ([endpoint, "--only", "size"], "tsu calibrate: no procedure 'size'"),
+        ([endpoint, "--from", str(wrong)], f"tsu calibrate: {wrong}: no calibration"),
+        ([endpoint, "--from", "nvm"], "tsu calibrate: the chip's memory holds no calibration"),
+        (["what:ever"], "tsu calibrate: cannot open 'what:ever'"),
+        (
+            [endpoint, "--only", "adc", "--no-self-test", "--json", f"{tmp_path}/no/where"],
+            f"tsu calibrate: {tmp_path}/no/where: No such file",
+        ),
     ):
         assert main(arguments) == 2
         assert capsys.readouterr().err.splitlines()[-1].startswith(message)
@@ -248,7 +281,8 @@ def test_help_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
             command.main([job, "--help"])
         assert ended.value.code == 0
         assert capsys.readouterr().out.startswith(f"usage: tsu {job}" if job == "calibrate" else "usage: ")
-    assert command.main(["calibrate", "--list"]) == 0
+    with pytest.raises(SystemExit, match="0"):
+        command.main(["calibrate", "--list"])
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed] == [p.name for p in standard()]
     assert listed[1].endswith("offset servo; to 0.01 kT")

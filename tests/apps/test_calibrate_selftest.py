@@ -7,7 +7,9 @@ import pytest
 
 from apps.calibrating import BIPARTITE, bench, flawed, inject
 from tsu_apps.calibrate import Calibrator, SelfTest, Work, self_test
+from tsu_apps.calibrate.loud import shaken
 from tsu_apps.calibrate.selftest import bits_of
+from tsu_contract.capabilities import LSB_SCALE
 
 BITS = 8
 
@@ -89,17 +91,40 @@ def test_a_dead_converter_is_seen_and_another_takes_its_place() -> None:
         assert test.lines() == ["coupling DAC 5: bits [6] do not move", "converter 0: does not see its references"]
         inject(oracle, "dead-adc", converter=1)
         test = self_test(Work.of(chip))
-        assert test.lines() == ["converter 0: does not see its references", "converter 1: does not see its references"]
+        assert [line[:11] for line in test.lines()] == ["coupling DA", "converter 0", "converter 1"], "cells hear it as well"
         assert test.good.all()
 
 
 def test_a_chip_without_converters_is_tested_by_its_cells_alone() -> None:
-    with bench(flawed(BIPARTITE, adc={"count": 0})) as (_, chip, oracle):
-        inject(oracle, "stuck-cell", cell=3, at="up")
-        inject(oracle, "stuck-coupling-bit", coupler=5, bit=6, at=1)
-        test: SelfTest = self_test(Work.of(chip))
-        assert test.lines() == ["cell 3: stuck up"]
+    """Every stuck bit that keeps a coupler from 0 is found by the cell that hears it; and a coupler that nothing can bring there
+    is known for what it gives. Bits that no 0 needs, and those of a coupler that a stuck cell should hear, are not found. Then no
+    coupler gives more than a step of 0, its gain and its offset, unless it is said to."""
+    faults = {
+        5: [(6, 1)],
+        20: [(3, 1)],
+        41: [(7, 0)],
+        60: [(5, 1), (6, 1)],
+        80: [(7, 1)],
+        100: [(6, 1), (7, 1)],
+        120: [(6, 0), (7, 0)],
+    }
+    with bench(flawed(BIPARTITE, adc={"count": 0})) as (emulated, chip, oracle):
+        deaf = int(chip.topology.target[190])
+        inject(oracle, "stuck-cell", cell=deaf, at="up")
+        for coupler, bits in (faults | {190: [(6, 1)]}).items():
+            for bit, at in bits:
+                inject(oracle, "stuck-coupling-bit", coupler=coupler, bit=bit, at=at)
+        work = Work.of(chip)
+        calibrator = Calibrator.of(work)
+        test: SelfTest = calibrator.run_self_test()
+        assert test.lines()[0] == f"cell {deaf}: stuck up"
         assert test.converters.shape == (0,)
+        assert bits_stuck_at(test.coupling_bits, test.coupling_at) == {
+            5: (64, 64), 20: (8, 8), 41: (128, 0), 60: (64, 64), 100: (192, 192), 120: (192, 0)}  # fmt: skip
+        loud = shaken(work)
+        assert np.flatnonzero(loud).tolist() == sorted({int(chip.topology.target[e]) for e in (100, 120)})
+        gives = abs(emulated.parameters.made()[0])
+        assert (gives > 5 * chip.capabilities.coupling_lsb * LSB_SCALE).nonzero()[0].tolist() == [100, 120, 190]
 
 
 def test_bits_by_number() -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import tsu_driver as tsu
-from tsu_apps.calibrate import Drift, Policy, Tracker, Work, measure_drift, set_aside
+from tsu_apps.calibrate import Calibrator, Drift, Policy, Tracker, Work, measure_drift, set_aside
+from tsu_apps.calibrate.cells import SERVO
 from tsu_apps.calibrate.drift import held_squares
 from tsu_apps.models import Boltzmann, exact
 from tsu_driver import Linear
@@ -151,6 +152,24 @@ def test_all_that_a_workload_had_is_there_again() -> None:
         with pytest.raises(tsu.HostError), set_aside(chip):
             chip.clamp([16], [1])
         assert programmed(chip) == before
+
+
+def test_a_calibration_neither_hears_nor_changes_what_a_workload_has_running() -> None:
+    """Offsets of an ideal chip, on which a soft field of .5 kT pulls all cells while the correlator counts: trims stay within 5
+    standard errors and half a step of 0. Power: the field, had it pulled, would have moved them by 160 steps."""
+    with chip_of(TRIMS) as chip:
+        chip.soft_clamp(range(16), np.full(16, 0.5))
+        chip.configure_correlator(data_planes=8, free_planes=range(8, 16), tau_data=5, tau_free=5)
+        chip.run(20)
+        before, spins = programmed(chip), chip.read()
+        calibrator = Calibrator.of(Work.of(chip, 0.05), ["offsets"])
+        calibrator.run_self_test()
+        for action in (calibrator.calibrate_all, calibrator.maintain):
+            action()
+            assert programmed(chip) == before
+            assert np.array_equal(chip.read(), spins)
+        assert abs(chip.trims()[0]).max() * STEP_KT < 5 / np.sqrt(0.05 * SERVO[-1]) + 0.5 * STEP_KT
+        assert before["SOFT"] != bytes(len(before["SOFT"]))
 
 
 def test_asynchronous_cells_go_on_from_where_they_were() -> None:

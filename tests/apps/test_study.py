@@ -21,7 +21,7 @@ pytest.importorskip("matplotlib")
 
 from study_helpers import serial, study
 from tsu_apps.study import Axis, Fleet, load, mean_error, run
-from tsu_apps.study.__main__ import publish
+from tsu_apps.study.__main__ import NoStudy, conduct_all, parser, publish, write_rows
 from tsu_apps.study.definition import Cell, code_digest
 from tsu_apps.study.fleet import BATCH_S, Pace
 from tsu_apps.study.task import Outcome, Task, run_batch, work_of
@@ -124,7 +124,7 @@ def test_results_are_labelled_and_survive_their_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data["more"].sel(die=3, mean=2.0, way="up"), wanted["more"])
     assert float(data["x"].sel(die=3, mean=2.0, way="down")) == wanted["x"]
     assert (data["x"].attrs["units"], data["mean"].attrs["units"], bool(data["measured"].all())) == ("kT", "kT", True)
-    publish(of, results, tmp_path / "out", tmp_path / "rows.json")
+    write_rows(tmp_path / "rows.json", [publish(of, results, tmp_path / "out")])
     again = load(tmp_path / "out/normal.nc")
     assert again.identical(data)
     assert {"numpy", "tsu-driver", "xarray"} <= json.loads(again.attrs["versions"]).keys()
@@ -144,12 +144,42 @@ def test_errors_of_means_are_those_of_the_sample() -> None:
 
 def test_the_page_stands_alone_and_shows_what_failed(tmp_path: Path) -> None:
     results = serial(tmp_path, study(study_tasks.raising, dies=3))
-    assert not publish(study(dies=3), results, tmp_path / "out", None)
+    assert not publish(study(dies=3), results, tmp_path / "out").ok
     page = (tmp_path / "out/index.html").read_text()
     assert "ArithmeticError: no 2.0" in page
     assert "data:image/png;base64," in page
     assert not any(mark in page for mark in ("http:", "https:", 'src="x', "<script", "<link"))
     assert results.result_hash in page
+
+
+def test_several_studies_are_run_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that is good and one with cells that fail: the worst code, all rows in one file, by the study's name, and a directory
+    and the number of dies of each. Alone, rows have names of their own."""
+    good, bad = study(dies=2), study(study_tasks.raising, dies=4, name="bad")
+    out = ["--workers", "0", "--store", f"{tmp_path}/store", "--out", f"{tmp_path}/out", "--json", f"{tmp_path}/rows.json"]
+    given = parser("study", "").parse_args(out)
+
+    def told() -> tuple[set[str], dict[str, Any]]:
+        data = json.loads((tmp_path / "rows.json").read_text())
+        return {row["name"].split(": ")[0] for row in data["rows"]}, data
+
+    assert conduct_all([good], given) == 0
+    assert (told()[1]["config"]["dies"], told()[1]["seeds"]) == (2, {"study": 5})
+    alone = {row["name"] for row in told()[1]["rows"]}
+    assert conduct_all([good, bad], given) == conduct_all([bad, good], given) == 1
+    names, data = told()
+    assert names == {"normal", "bad"}
+    again = {row["name"].removeprefix("normal: ") for row in data["rows"] if row["name"].startswith("normal: ")}
+    assert "x, mean = 1.0" in str(again)
+    assert again <= alone, "what took time is found again"
+    assert [(each["study"], each["dies"]) for each in data["config"]["studies"]] == [("bad", 4), ("normal", 2)]
+    assert all((tmp_path / "out" / name / "index.html").is_file() for name in names)
+    assert "failed: bad: die 3, mean = 2.0" in capsys.readouterr().err
+    with pytest.raises(NoStudy, match="two studies are called bad"):
+        conduct_all([bad, good, bad], given)
+    given.dies = 0
+    with pytest.raises(NoStudy, match="study bad: at least one quantity, one die"):
+        conduct_all([bad], given)
 
 
 # Workers

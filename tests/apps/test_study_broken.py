@@ -113,6 +113,7 @@ def test_the_verdict_on_overhead_needs_a_long_run(tmp_path: Path) -> None:
             "import study_tasks as s\nfrom tsu_apps.study import *\nA = B = Study('a', '', s.normal, [Quantity('x')])\n",
             "the studies A, B",
         ),
+        ("x = 1\ny = = 2\n", "no_study.py:2: invalid syntax"),
     ],
 )
 def test_a_file_without_the_study_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import tsu_driver as tsu
-from apps.calibrating import flawed
+from apps.calibrating import bench, flawed, inject
 from serving import config, opened
+from tsu_apps.calibrate.couplers import matrix
 from tsu_apps.twin import Fit, FitError, Prediction, config_text, measure, observed, predict, save_config
 from tsu_apps.twin.drift import drift_of
 from tsu_apps.twin.measuring import inverse_temperature, straight
@@ -26,8 +27,11 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 @pytest.fixture(scope="module")
 def measured() -> Iterator[tuple[Chip, tsu.Chip, Fit]]:
-    """(emulated chip, driver's view, fit) of six cells with errors of every kind that a twin has, trimmed somehow."""
-    with opened(flawed(SIX, seeds={"die": 3})) as (emulated, chip):
+    """(emulated chip, driver's view, fit) of six cells with errors of every kind that a twin has, trimmed somehow, and bits of a
+    coupler and of a bias stuck."""
+    with bench(flawed(SIX, seeds={"die": 3})) as (emulated, chip, oracle):
+        inject(oracle, "stuck-coupling-bit", coupler=11, bit=6, at=1)
+        inject(oracle, "stuck-bias-bit", term=0, bit=5, at=1)
         chip.set_trims(np.arange(-30, 30, 10), np.arange(6))
         yield emulated, chip, measure(chip, EFFORT)
 
@@ -60,9 +64,10 @@ def test_fields_of_other_codes_are_known_within_their_errors(measured: tuple[Chi
         codes = program(chip, seed)
         J, h = true_fields(emulated, chip)
         found_J, found_h = fit.felt(codes.coupling_codes, codes.bias_codes)
-        values = codes.coupling_codes * (chip.capabilities.coupling_lsb * LSB_SCALE)
+        coupling_codes, bias_codes = fit.heard(codes.coupling_codes, codes.bias_codes)
+        values = coupling_codes * (chip.capabilities.coupling_lsb * LSB_SCALE)
         error_J = np.hypot(fit.coupler_gain_error * values, fit.unknown["coupler_offset"])
-        error_h = np.hypot(fit.bias_gain_error * codes.bias_codes * chip.capabilities.bias_lsb * LSB_SCALE, fit.unknown["offset"])
+        error_h = np.hypot(fit.bias_gain_error * bias_codes * chip.capabilities.bias_lsb * LSB_SCALE, fit.unknown["offset"])
         off.append(np.concatenate([(found_J - J) / error_J, (found_h - h) / error_h]))
     rms = float(np.sqrt(np.mean(np.square(off))))
     assert 0.55 < rms < 1.6
@@ -84,13 +89,17 @@ def test_the_gain_of_the_temperature_dac_is_found(measured: tuple[Chip, tsu.Chip
 
 
 def test_a_program_that_was_held_out_does_what_the_twin_says(measured: tuple[Chip, tsu.Chip, Fit]) -> None:
-    """21 means, at T = 1 and 1.5: rms z is 1 +- 5 / sqrt(2 x 21) if they were independent. The ideal chip is far off."""
+    """21 means, at T = 1 and 1.5: rms z is 1 +- 5 / sqrt(2 x 21) if they were independent. The ideal chip is far off, and so is a
+    twin whose bits are not stuck."""
     _, chip, fit = measured
+    assert (fit.coupling_stuck.tolist(), fit.bias_stuck.tolist()) == ([[11, 64, 64]], [[0, 32, 32]])
+    none = np.zeros((0, 3), np.int64)
     for T in (1.0, 1.5):
         codes = program(chip, 7)
         chip.set_temperature(T)
         assert z_of(fit, chip, predict(fit, codes, T)) < 1.8
-        assert z_of(fit, chip, predict(Fit.ideal(chip), codes, T)) > 5.0
+        for other in (Fit.ideal(chip), fit.but(coupling_stuck=none), fit.but(bias_stuck=none))[: 3 if T == 1.0 else 1]:
+            assert z_of(fit, chip, predict(other, codes, T)) > 5.0
         chip.set_temperature(1.0)
 
 
@@ -103,14 +112,18 @@ def test_the_twin_of_another_die_is_told_from_this_ones(measured: tuple[Chip, ts
 
 
 def test_the_configuration_is_the_chip(measured: tuple[Chip, tsu.Chip, Fit], tmp_path: Path) -> None:
-    """Its graph, colours, codes and fields, at T = 1 and 2, to seven digits of each value."""
+    """Its graph, colours, codes and fields, at T = 1 and 2, to seven digits of each value, of codes that go round stuck bits."""
     _, chip, fit = measured
     save_config(fit, tmp_path / "twin.toml")
     with opened(load(str(tmp_path / "twin.toml"))) as (emulated, twin):
         assert np.array_equal(twin.topology.colour, chip.topology.colour)
         assert np.array_equal(twin.topology.source, chip.topology.source)
-        codes = program(twin, 3)
-        assert np.array_equal(codes.coupling_codes, program(chip, 3).coupling_codes)
+        wanted = program(chip, 3)
+        coupling_codes, bias_codes = fit.heard(wanted.coupling_codes, wanted.bias_codes)
+        J = coupling_codes * (chip.capabilities.coupling_lsb * LSB_SCALE)
+        codes = twin.program_couplings(matrix(twin, J), bias_codes * (chip.capabilities.bias_lsb * LSB_SCALE))
+        assert np.array_equal(codes.coupling_codes, coupling_codes)
+        assert np.array_equal(codes.bias_codes, bias_codes)
         for T in (1.0, 2.0):
             twin.set_temperature(T)
             J, h = true_fields(emulated, twin)
@@ -126,6 +139,15 @@ def test_a_fit_that_was_saved_is_the_same(measured: tuple[Chip, tsu.Chip, Fit], 
     again = Fit.load(path)
     assert config_text(again) == config_text(fit)
     assert np.array_equal(again.coupler_gain_error, fit.coupler_gain_error)
+    assert (again.coupling_stuck.tolist(), again.bias_stuck.tolist()) == ([[11, 64, 64]], [[0, 32, 32]])
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    first = {name: value for name, value in arrays.items() if not name.endswith("_stuck")} | {"version": 1}
+    np.savez(tmp_path / "first.npz", **first)
+    assert len(Fit.load(tmp_path / "first.npz").coupling_stuck) == 0
+    np.savez(tmp_path / "later.npz", **arrays | {"version": 3})
+    with pytest.raises(FitError, match="version 3; up to 2 is expected"):
+        Fit.load(tmp_path / "later.npz")
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 0x40
     path.write_bytes(bytes(data))

@@ -61,11 +61,12 @@ def test_one_door_alone_and_over_tcp() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--keep", "durable"], "--keep goes with --state DIR"),
         (["--endpoint", "tcp://127.0.0.1:*", "--bench"], "--bench needs an ipc endpoint"),
         (["--oracle", "tcp://1.2.3.4:5"], "loopback alone"),
     ],
 )
-def test_doors_that_cannot_be(arguments: list[str], message: str) -> None:
+def test_doors_and_keeping_that_cannot_be(arguments: list[str], message: str) -> None:
     with short_directory() as folder:
         endpoint = [] if "--endpoint" in arguments else ["--endpoint", f"ipc://{folder}/c"]
         run = CliRunner().invoke(app, ["serve", "ideal-16", *endpoint, *arguments])
@@ -84,6 +85,11 @@ def test_the_oracles_command_line(process: Process) -> None:
     assert asked("upset", "address=SYS.SCRATCH", "bits=0x10")["value"] == 0x10
     assert asked("truth", "name=dead")["dead"] == [0, 0, 0, 2] + [0] * 8
     assert asked("clear", "fault=0")["faults"] == []
+    plain = CliRunner().invoke(app, ["oracle", process.ready["oracle"], "list"])
+    assert plain.stdout == "no faults\n"
+    for arguments in (["oracle", process.endpoint, "list"], ["status", process.ready["oracle"]]):
+        wrong = CliRunner().invoke(app, arguments)
+        assert (wrong.exit_code, f"{arguments[1]} answers, but not as" in wrong.stderr) == (2, True)
     run = finished("oracle", process.ready["oracle"], "truth", "name=bias_dac", "element=0")
     assert "bias_dac [256] float64" in run.stdout
     for arguments, message in (
@@ -114,6 +120,10 @@ def test_the_instruments_command_line(process: Process, capsys: pytest.CaptureFi
     ):
         assert program.main(arguments) == 0
         assert shown in capsys.readouterr().out
+    assert program.main([process.endpoint, "read"]) == 2
+    assert f"{process.endpoint} answers, but not as a door of instruments does" in capsys.readouterr().err
+    with pytest.raises(tsu.LinkError, match="answers, but not as a chip does"):
+        tsu.open(url, timeout_s=20)
     assert program.main([url, "ambient", "9"]) == 2
     assert "k = 9.0; a number of 200 to 450 expected" in capsys.readouterr().err
     for usage in ([url], [url, "fly"], [url, "ambient", "warm"]):

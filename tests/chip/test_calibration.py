@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from chip.test_every_effect import everything
 from serving import Pins, config
+from tsu_contract.firmware import Bus
 from tsu_contract.operations import Op
 from tsu_contract.program import Instruction, Opcode, assemble
 from tsu_contract.registers import WINDOWS, register
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
 from tsu_emu.chip.capability import serial_of
-from tsu_emu.chip.firmware import Bus
 from tsu_emu.config import ConfigError
 
 UNIT = 1 << 16

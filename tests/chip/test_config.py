@@ -68,9 +68,23 @@ def test_all_errors_are_reported_at_once_with_their_key_paths() -> None:
         "coupling.dac.element_sigma",
         "colour",
         "timing.return",
-        "pbit.slope_sigma",
+        "cell.slope_sigma",
     ):
         assert path in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cell.kindd": "3"}, "cell.kindd: there is no such key; near it is kind"),
+        ({"fabrik.planes": "3"}, "fabrik: there is no such key; near it is fabric"),
+        ({"cell.offset_drift.ou_sigmas": "3"}, "cell.offset_drift.ou_sigmas: there is no such key; near it is ou_sigma"),
+        ({"zzz": "3"}, "zzz: there is no such key$"),
+    ],
+)
+def test_a_key_that_there_is_not_is_told_as_it_was_written_with_one_that_is_near(changes: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load("digits-typical", changes)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +94,7 @@ def test_all_errors_are_reported_at_once_with_their_key_paths() -> None:
         ({"kind": "edges", "cells": 3, "pairs": [[0, 3]]}, r"pairs.0: \(0, 3\) names a cell outside 0..2"),
         ({"kind": "edges", "cells": 3, "pairs": [[0, 1], [2, 2]]}, r"pairs.1: \(2, 2\) couples a cell to itself"),
         ({"kind": "edges", "cells": 3, "pairs": [[0, 1], [1, 0]]}, "listed twice"),
-        ({"kind": "dense", "cells": 0}, "dense.cells"),
+        ({"kind": "dense", "cells": 0}, "fabric.topology.cells"),
         ({"kind": "bipartite", "visible": 5000, "hidden": 5000}, "50000000 couplers; at most 16777216"),
     ],
 )

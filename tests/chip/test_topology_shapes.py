@@ -212,20 +212,20 @@ def test_neighbours_know_each_other_as_theory_says() -> None:
 @pytest.mark.parametrize(
     ("topology", "said"),
     [
-        ({"kind": "layered", "layers": [4]}, r"fabric\.topology\.layered\.layers"),
-        ({"kind": "layered", "layers": [4, 0]}, r"fabric\.topology\.layered\.layers\.1"),
+        ({"kind": "layered", "layers": [4]}, r"fabric\.topology\.layers"),
+        ({"kind": "layered", "layers": [4, 0]}, r"fabric\.topology\.layers\.1"),
         ({"kind": "layered", "layers": [32767] * 129}, r"4226943 cells; at most 4194304"),
-        ({**TREE, "levels": []}, r"hierarchical\.levels"),
+        ({**TREE, "levels": []}, r"fabric\.topology\.levels"),
         (
             {**TREE, "levels": [{"children": 3, "ports": 4}]},
             r"levels\.0: 4 ports to each of 2 siblings are 8 cells; a block below has 6",
         ),
         ({**TREE, "levels": [{"children": 256, "ports": 1}] * 8}, r"levels\.0: 1 ports to each of 255 siblings"),
         ({**TREE, "block": 4096, "levels": [{"children": 64, "ports": 1}] * 3}, r"1073741824 cells; at most 4194304"),
-        ({**RING, "degree": 5}, r"small-world\.degree"),
+        ({**RING, "degree": 5}, r"fabric\.topology\.degree"),
         ({**RING, "degree": 60}, r"degree 60: a ring of 60 cells has at most 58"),
-        ({**RING, "rewiring": 1.5}, r"small-world\.rewiring"),
-        ({**RING, "seed": -1}, r"small-world\.seed"),
+        ({**RING, "rewiring": 1.5}, r"fabric\.topology\.rewiring"),
+        ({**RING, "seed": -1}, r"fabric\.topology\.seed"),
     ],
 )
 def test_what_is_no_such_graph_is_refused(topology: dict[str, Any], said: str) -> None:

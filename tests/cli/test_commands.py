@@ -81,6 +81,9 @@ def test_one_configuration_is_printed_with_the_source_of_its_values() -> None:
     assert lines[0].startswith("ideal-16 ")
     planes = next(line for line in lines if line.strip().startswith("fabric.planes "))
     assert any(word in planes for word in ("design:", "assumed:", "published:", "measured:"))
+    typical = [line.split() for line in finished("configs", "digits-typical").stdout.splitlines()[1:]]
+    assert ["coupling.dac.bits", "8", "assumed:"] in [words[:3] for words in typical], "a value has its table's source"
+    assert not any(words[1].startswith("{") for words in typical), "each value has a line of its own"
 
 
 def test_one_configuration_as_json_is_it_alone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,8 +93,13 @@ def test_socket_that_nobody_answers_at_is_told(tmp_path_factory: pytest.TempPath
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
         assert checks.daemons().verdict is Verdict.OK
         (folder / "tsu-emu" / "left.sock").touch()
-        assert "left.sock" in checks.daemons().found
+        assert "nobody listens at left.sock" in checks.daemons().found
+        with socket.socket(socket.AF_UNIX) as busy:
+            busy.bind(str(folder / "tsu-emu" / "busy.sock"))
+            busy.listen()
+            assert "no reply within 1 s at busy.sock" in checks.daemons().found
     finally:
+        (folder / "tsu-emu" / "busy.sock").unlink(missing_ok=True)
         (folder / "tsu-emu" / "left.sock").unlink(missing_ok=True)
         (folder / "tsu-emu").rmdir()
         folder.rmdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -58,13 +59,26 @@ def test_json_has_the_whole_body_in_the_midst_of_a_run(served: Process) -> None:
     assert looks[1]["cycles"] > looks[0]["cycles"]
 
 
-def test_nobody_there_is_said_in_one_line() -> None:
-    run = finished("status", "ipc:///tmp/tsu-nobody.sock", "--timeout", "0.2")
+def test_nobody_there_is_said_in_one_line(tmp_path: Path) -> None:
+    run = finished("status", f"ipc://{tmp_path}/nobody.sock")
+    assert (run.returncode, run.stderr) == (2, f"tsu-emu: there is no socket {tmp_path}/nobody.sock\n")
+    for name in ("b.sock", "a.sock"):
+        (tmp_path / name).touch()
+    run = finished("status", f"ipc://{tmp_path}/a.sock")
+    assert run.stderr == f"tsu-emu: nobody listens at {tmp_path}/a.sock, which a daemon left that was killed\n"
+    run = finished("status", f"ipc://{tmp_path}/nobody.sock")
+    assert run.stderr.endswith(f"/nobody.sock; in {tmp_path} there are a.sock, b.sock\n")
+    run = finished("status", "tcp://127.0.0.1:1", "--timeout", "0.2")
     assert run.returncode == 2
-    assert run.stderr == ("tsu-emu: no reply from ipc:///tmp/tsu-nobody.sock within 0.2 s; is a daemon serving there?\n")
+    assert run.stderr.startswith(
+        "tsu-emu: no reply from tcp://127.0.0.1:1 within 0.2 s; is a daemon serving there, and no gateway"
+    )
+    assert run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("url", ["ipc://", "foo://x"])
+@pytest.mark.parametrize(
+    "url", ["ipc://", "foo://x", "tcp+curve://127.0.0.1:1", "tcp+curve://127.0.0.1:1?key=/none&server=/none"]
+)
 def test_endpoint_that_is_none_is_said_in_one_line(url: str) -> None:
     run = finished("status", url)
     assert run.returncode == 2

@@ -69,13 +69,13 @@ def test_a_word_either_is_refused_or_comes_back_unchanged(word: int) -> None:
 
 @pytest.mark.parametrize("opcode", [o for o in Opcode if o not in WITH_OPERAND])
 def test_operand_where_none_belongs_is_refused_by_position(opcode: Opcode) -> None:
-    with pytest.raises(ValueError, match=f"instruction 1, {opcode.name}: operand 1 is not legal"):
+    with pytest.raises(ValueError, match=f"instruction 1, {opcode.name}: operand 1; none expected"):
         assemble([Instruction(Opcode.RUN, 1), Instruction(opcode, 1)])
 
 
 @pytest.mark.parametrize("operand", [-1, OPERAND_MAX + 1])
 def test_operand_beyond_32_bits_is_refused(operand: int) -> None:
-    with pytest.raises(ValueError, match=f"instruction 0, RUN: operand {operand} is not legal"):
+    with pytest.raises(ValueError, match=f"instruction 0, RUN: operand {operand}; 0 to 4,294,967,295 expected"):
         assemble([Instruction(Opcode.RUN, operand)])
 
 

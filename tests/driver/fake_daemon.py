@@ -40,11 +40,18 @@ def serve(endpoint: str, slow_s: float = 0.0) -> None:
 def main() -> None:
     mode, endpoint = sys.argv[1], sys.argv[sys.argv.index("--endpoint") + 1]
     assert "--exit-with-stdin" in sys.argv
+    if mode == "silent":
+        sys.exit(2)
     say(event="progress", text="compiling", done=1, total=2)
     if mode == "error":
         say(event="error", message="no configuration 'nope'")
         sys.exit(2)
     if mode == "dies":
+        sys.exit(3)
+    if mode == "toils":
+        for done in range(1, 9):
+            time.sleep(0.15)
+            say(event="progress", text="compiling", done=done, total=9)
         sys.exit(3)
     if mode == "hangs":
         time.sleep(60)

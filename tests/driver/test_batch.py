@@ -100,6 +100,7 @@ def test_other_bad_operations(chip: tsu.Chip) -> None:
         (lambda: batch.read("CORR.DATA_PLANES", 8), "8 elements"),
         (lambda: batch.read_field("SEQ.STATUS"), "name one of its fields: FAULT, STATE|STATE, FAULT"),
         (lambda: batch.read_field("SEQ.STATUS.STAT"), "has no field 'STAT'"),
+        (lambda: batch.read_field("STATE"), "no register 'STATE'; there are ADC, CAL, CAP"),
         (lambda: batch.read_window("SPINS"), "no window 'SPINS'"),
         (lambda: batch.read_window("BIAS", 8, 2), "elements 0 .. 8; 2 from 8"),
         (lambda: batch.read_window("BIAS", 3), "element 3 does not begin a 32-bit word; 2 does"),

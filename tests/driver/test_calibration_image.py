@@ -163,4 +163,4 @@ def test_opening_with_a_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         tsu.open("emu:x", calibration=path)
     with pytest.raises(tsu.HostError, match="No such file"):
         tsu.open("emu:x", calibration=tmp_path / "none")
-    assert closed == ["emu:x", "emu:x"]
+    assert closed == ["emu:x"], "a file that cannot be read is found before a chip is started"

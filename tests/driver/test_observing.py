@@ -83,6 +83,9 @@ def test_other_urls_are_refused(url: str) -> None:
 def test_lease_keeps_others_out_for_its_block(served: tuple[Chip, str]) -> None:
     url = served[1]
     with tsu.open(url) as chip, tsu.open(url) as other:
+        for seconds in (0, -1, 3601, float("nan")):
+            with pytest.raises(tsu.HostError, match="more than 0 and at most 3600 expected"), chip.lease(seconds):
+                pass
         with chip.lease(seconds=30):
             chip.run(2)
             assert 29 < tsu.status(url)["lease"]["seconds"] <= 30

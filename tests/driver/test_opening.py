@@ -76,14 +76,16 @@ def test_nobody_there(tmp_path: Path) -> None:
     ("mode", "message"),
     [
         ("error", "did not start: no configuration 'nope'"),
+        ("toils", r"ended with code 3 before it was ready; it said last: compiling \(8/9\)"),
+        ("silent", "ended with code 2 before it was ready; what it said is on standard error"),
         ("dies", r"ended with code 3 before it was ready; it said last: compiling \(1/2\)"),
-        ("hangs", r"not ready within 0.5 s; it said last: compiling \(1/2\)"),
+        ("hangs", r"not ready, and said nothing for 1 s; it said last: compiling \(1/2\)"),
     ],
 )
 def test_daemons_that_do_not_start(monkeypatch: pytest.MonkeyPatch, mode: str, message: str) -> None:
     monkeypatch.setattr(tsu_driver.daemon, "STOP_TIMEOUT_S", 0.5)
     with pytest.raises(tsu.LinkError, match=message):
-        Daemon([*PROGRAM, mode], timeout_s=0.5 if mode == "hangs" else 30)
+        Daemon([*PROGRAM, mode], timeout_s=1.0)
 
 
 def test_daemon_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,12 +127,18 @@ def test_emulator_urls(monkeypatch: pytest.MonkeyPatch) -> None:
     assert emulator_command("emu:x?coupling.dac.bits=6")[4:] == ["x", "--set", "coupling.dac.bits=6"]
     for url, message in (
         ("emu:x?seed=3", "has the option 'seed'; there are die_seed, run_seed, threads, bench, and keys of the configuration"),
-        ("emu:x?threads=two", "threads is 'two'; a number"),
+        ("emu:x?threads=two", "threads is 'two'; a whole number from 1 on is expected"),
+        ("emu:x?threads=0", "threads is '0'; a whole number from 1 on is expected"),
+        ("emu:x?die_seed=-1", "die_seed is '-1'; a whole number from 0 on is expected"),
+        ("emu:x?bench=2", "bench is '2'; 0 or 1 is expected"),
+        (None, "url = None; a string expected, such as 'emu:ideal-16'"),
         ("emu:", "names no configuration"),
         ("http://x", r"a URL is ipc://path, tcp://host:port, tcp\+curve://\.\.\. or emu:NAME"),
     ):
         with pytest.raises(tsu.HostError, match=message):
-            tsu.open(url)
+            tsu.open(url)  # type: ignore[arg-type]
+    with pytest.raises(tsu.HostError, match=r"^/no/file\.tsucal: No such file or directory$"):
+        tsu.open("emu:x", calibration="/no/file.tsucal")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(tsu.LinkError, match="pip install tsu-emu"):
         tsu.open("emu:x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -152,8 +153,13 @@ def test_fault_names_the_instruction(chip: tsu.Chip) -> None:
 def test_bad_programs(chip: tsu.Chip) -> None:
     with pytest.raises(tsu.HostError, match="17 instructions, HALT included; program memory holds 16"):
         chip.execute_program(program(*[(RUN, 1)] * 16))
-    with pytest.raises(tsu.HostError, match="instruction 0, RUN: operand -1"):
+    with pytest.raises(tsu.HostError, match=r"sweeps = -1 is not in 0 \.\. 0xffffffff"):
         chip.run(-1)
+    with pytest.raises(tsu.HostError, match="instruction 1, RUN: operand -1"):
+        chip.execute_program(program((RUN, 1), (RUN, -1)))
+    for step in ("RUN", (RUN, 1.5), (RUN,), (99, 1), None):
+        with pytest.raises(tsu.HostError, match=f"instruction 1 is {re.escape(repr(step))}; Instruction"):
+            chip.execute_program([tsu.Instruction(RUN, 1), step])  # type: ignore[list-item]
     with pytest.raises(tsu.HostError, match=r"sweeps is 1.5"):
         chip.run(1.5)
 
@@ -228,6 +234,7 @@ def test_bad_schedules(chip: tsu.Chip) -> None:
         (tsu.Linear(1, 0, 10), "T = 0 cannot be set"),
         (tsu.Linear(1, 1, 0), "sweeps = 0"),
         (tsu.Table([]), "empty"),
+        (tsu.Table([(1.0, 2), (1.0, 2, 3)]), r"row 1 of the table is \(1.0, 2, 3\); \(T, sweeps\) expected"),  # type: ignore[list-item]
         (tsu.Logarithmic(1, 1, 0, 5), "tau = 0"),
     ):
         with pytest.raises(tsu.HostError, match=message):

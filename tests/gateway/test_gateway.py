@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,6 @@ import tsu_driver as tsu
 from gateway.harness import Gateway, KeyedDealer, Site, engine, keyed, site
 from server.harness import block_read, fingerprint, read, small_config, write
 from server.process import Dealer, finished, short_directory
-from tsu_contract import bench
 from tsu_contract.errors import Code
 from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Kind, Reply, Request, decode_reply, encode_reply, encode_request
@@ -272,14 +272,14 @@ def test_without_keys_loopback_alone_is_served() -> None:
             assert len(oracle.digest()) == 64
 
 
-def test_oracle_is_for_bench_keys(here: Site) -> None:
-    """The oracle's client takes plain URLs, so that its frames are sent by hand."""
-    for user, served in (("ann", False), ("lab", True)):
-        dealer = KeyedDealer(here.url(user, "oracle"))
-        dealer.send(bench.encode_request(bench.Request("digest", 1)))
-        reply = bench.decode_reply(dealer.receive())
-        assert (reply.failure is None) == served
-        dealer.close()
+def test_oracle_is_for_bench_keys_and_commands_come_by_key(here: Site) -> None:
+    run = finished("status", here.url("eve"), "--json")
+    assert json.loads(run.stdout)["name"] == "small", run.stderr
+    run = finished("oracle", here.url("lab", "oracle"), "digest")
+    assert run.stdout.startswith("digest "), run.stderr
+    run = finished("oracle", here.url("ann", "oracle"), "digest")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "whose role is operator; it needs bench" in run.stderr
 
 
 @pytest.mark.parametrize(

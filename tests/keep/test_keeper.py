@@ -24,6 +24,24 @@ from tsu_emu.server.sessions import Decision
 NEWS = [write("TEMP.TDAC", 77), write("BIAS", 0x00050003), delay(1000), block_read("BIAS", 21)]
 
 
+@pytest.fixture
+def kept() -> Any:
+    """An empty disk."""
+    return disk()
+
+
+@pytest.fixture
+def life(kept: Any) -> Life:
+    """The first start on that disk."""
+    return Life(kept)
+
+
+@pytest.fixture
+def c(life: Life) -> Client:
+    """A session of that start."""
+    return client(life)
+
+
 def ended(life: Life, power: bool = False) -> None:
     """Killed between two requests."""
     life.disk.crash(power)
@@ -31,8 +49,7 @@ def ended(life: Life, power: bool = False) -> None:
 
 @pytest.mark.parametrize("durable", [True, False])
 @pytest.mark.parametrize("power", [True, False])
-def test_killed_daemon_is_where_it_was(durable: bool, power: bool) -> None:
-    kept = disk()
+def test_killed_daemon_is_where_it_was(durable: bool, power: bool, kept: Any) -> None:
     life = Life(kept, durable=durable)
     c = client(life)
     for k in range(5):
@@ -49,10 +66,7 @@ def test_killed_daemon_is_where_it_was(durable: bool, power: bool) -> None:
     assert moved(c, again).operate(read("SYS.SCRATCH")).values.tolist() == [4]
 
 
-def test_request_sent_again_after_a_kill_is_answered_from_what_is_kept() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_request_sent_again_after_a_kill_is_answered_from_what_is_kept(kept: Any, life: Life, c: Client) -> None:
     frames = c.frames(*NEWS)
     reply = [bytes(f) for f in life.handle(frames)]
     ended(life)
@@ -62,10 +76,7 @@ def test_request_sent_again_after_a_kill_is_answered_from_what_is_kept() -> None
     assert again.chip.link_time == time
 
 
-def test_clean_end_leaves_nothing_to_do_again() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_clean_end_leaves_nothing_to_do_again(kept: Any, life: Life, c: Client) -> None:
     c.operate(*NEWS)
     before = of(life.server)
     life.keeper.close()
@@ -74,13 +85,10 @@ def test_clean_end_leaves_nothing_to_do_again() -> None:
     assert moved(c, again).operate(read("TEMP.TDAC")).values.tolist() == [77]
 
 
-def test_request_that_was_broken_off_leaves_nothing_and_can_be_sent_again() -> None:
+def test_request_that_was_broken_off_leaves_nothing_and_can_be_sent_again(kept: Any, life: Life, c: Client) -> None:
     class Stop(Exception):
         pass
 
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
     c.operate(*NEWS)
     before, frames = of(life.server), c.frames(write("TEMP.TDAC", 5), delay(1 << 40))
 
@@ -96,20 +104,14 @@ def test_request_that_was_broken_off_leaves_nothing_and_can_be_sent_again() -> N
     assert decode_reply(again.handle(c.frames(write("TEMP.TDAC", 5)))).failure is None
 
 
-def test_snapshots_are_taken_as_time_is_spent_and_two_are_kept() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_snapshots_are_taken_as_time_is_spent_and_two_are_kept(kept: Any, life: Life, c: Client) -> None:
     for _ in range(5):
         c.operate(*NEWS)
         life.clock += 0.3
     assert numbers(kept, "snapshot") == numbers(kept, "journal") == [2, 3]
 
 
-def test_damaged_snapshot_is_made_good_by_the_one_before() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_damaged_snapshot_is_made_good_by_the_one_before(kept: Any, life: Life, c: Client) -> None:
     for _ in range(4):
         c.operate(*NEWS)
         life.clock += 2
@@ -122,10 +124,7 @@ def test_damaged_snapshot_is_made_good_by_the_one_before() -> None:
     assert f"{newest}.bad" in kept.names()
 
 
-def test_two_damaged_snapshots_are_refused_and_nothing_is_changed() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_two_damaged_snapshots_are_refused_and_nothing_is_changed(kept: Any, life: Life, c: Client) -> None:
     for _ in range(4):
         c.operate(*NEWS)
         life.clock += 2
@@ -138,17 +137,13 @@ def test_two_damaged_snapshots_are_refused_and_nothing_is_changed() -> None:
     assert kept.names() == names
 
 
-def test_another_chip_is_refused() -> None:
-    kept = disk()
+def test_another_chip_is_refused(kept: Any) -> None:
     ended(Life(kept))
     with pytest.raises(SnapshotError, match=r"seeds\.run was 1, is 2"):
         Life(kept, small_config(seeds={"run": 2}))
 
 
-def test_program_that_computes_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_program_that_computes_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch, kept: Any, life: Life, c: Client) -> None:
     c.operate(*NEWS)
     c.operate(*NEWS)
     ended(life)
@@ -170,10 +165,7 @@ def refused(life: Life, c: Client) -> Code:
     return reply.failure.code
 
 
-def test_full_disk_refuses_and_goes_on_by_itself() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_full_disk_refuses_and_goes_on_by_itself(kept: Any, life: Life, c: Client) -> None:
     c.operate(*NEWS)
     before = of(life.server)
     kept.faults.room = 10
@@ -195,10 +187,7 @@ def test_full_disk_refuses_and_goes_on_by_itself() -> None:
     assert moved(c, again).operate(read("TEMP.TDAC")).values.tolist() == [77]
 
 
-def test_full_disk_at_a_snapshot_costs_nothing() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_full_disk_at_a_snapshot_costs_nothing(kept: Any, life: Life, c: Client) -> None:
     kept.faults.room = 5000
     life.clock += 2
     c.operate(*NEWS)
@@ -211,11 +200,10 @@ def test_full_disk_at_a_snapshot_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize("withdraws", [True, False], ids=["withdrawn", "power check"])
-def test_snapshot_that_may_be_there_or_not_is_withdrawn(monkeypatch: pytest.MonkeyPatch, withdraws: bool) -> None:
+def test_snapshot_that_may_be_there_or_not_is_withdrawn(
+    monkeypatch: pytest.MonkeyPatch, withdraws: bool, kept: Any, life: Life, c: Client
+) -> None:
     """The directory cannot be synced just after a snapshot got its name; the journal before it goes on, and must be heard."""
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
     sync, calls = kept.sync, []
 
     def fails_after_the_name() -> None:
@@ -236,10 +224,7 @@ def test_snapshot_that_may_be_there_or_not_is_withdrawn(monkeypatch: pytest.Monk
     assert (of(Life(kept).server) == before) is withdraws
 
 
-def test_reply_whose_request_may_not_be_on_the_disk_is_withheld_until_it_is() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_reply_whose_request_may_not_be_on_the_disk_is_withheld_until_it_is(kept: Any, life: Life, c: Client) -> None:
     frames = c.frames(*NEWS)
     reply = life.front(frames)  # type: ignore[arg-type]
     assert decode_reply(reply).failure is None
@@ -263,10 +248,7 @@ def client_refused(life: Life) -> Code:
     return reply.failure.code
 
 
-def test_decision_of_the_daemon_is_done_again() -> None:
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
+def test_decision_of_the_daemon_is_done_again(kept: Any, life: Life, c: Client) -> None:
     life.server.decide(Decision.SILENT, c.session)
     life.keeper.sync()
     ended(life)
@@ -275,30 +257,26 @@ def test_decision_of_the_daemon_is_done_again() -> None:
         again.server.sessions.of(c.session)
 
 
-def test_lease_is_held_over_a_restart_whatever_recovery_finds() -> None:
+@pytest.mark.parametrize("crash", [True, False])
+def test_lease_is_held_over_a_restart_whatever_recovery_finds(kept: Any, life: Life, crash: bool) -> None:
     """From the journal after a crash, from the snapshot after an end; nobody else operates the chip, its holder does."""
-    for crash in (True, False):
-        kept = disk()
-        life = Life(kept)
-        holder, other = client(life), client(life)
-        asked = Request(Kind.LEASE, holder.session, 1, body={"seconds": 600})
-        assert decode_reply(life.handle(encode_request(asked))).failure is None
-        life.keeper.sync()
-        if crash:
-            ended(life, power=True)
-        else:
-            life.keeper.close()
-        again = Life(kept)
-        assert again.server.lease.holder == holder.session
-        refused = decode_reply(again.handle(encode_request(Request(Kind.OPERATE, other.session, 1))))
-        assert refused.failure is not None
-        assert refused.failure.code is Code.LEASED
-        assert decode_reply(again.handle(encode_request(Request(Kind.OPERATE, holder.session, 2)))).failure is None
+    holder, other = client(life), client(life)
+    asked = Request(Kind.LEASE, holder.session, 1, body={"seconds": 600})
+    assert decode_reply(life.handle(encode_request(asked))).failure is None
+    life.keeper.sync()
+    if crash:
+        ended(life, power=True)
+    else:
+        life.keeper.close()
+    again = Life(kept)
+    assert again.server.lease.holder == holder.session
+    refused = decode_reply(again.handle(encode_request(Request(Kind.OPERATE, other.session, 1))))
+    assert refused.failure is not None
+    assert refused.failure.code is Code.LEASED
+    assert decode_reply(again.handle(encode_request(Request(Kind.OPERATE, holder.session, 2)))).failure is None
 
 
-def test_decision_that_cannot_be_written_stands_and_is_in_the_next_snapshot() -> None:
-    kept = disk()
-    life = Life(kept)
+def test_decision_that_cannot_be_written_stands_and_is_in_the_next_snapshot(kept: Any, life: Life) -> None:
     c, other = client(life), client(life)
     kept.faults.room = 0
     life.server.decide(Decision.SILENT, c.session)
@@ -312,10 +290,8 @@ def test_decision_that_cannot_be_written_stands_and_is_in_the_next_snapshot() ->
     assert [session.number for session in again.server.sessions] == [other.session]
 
 
-def test_no_snapshot_is_taken_in_the_midst_of_a_request() -> None:
+def test_no_snapshot_is_taken_in_the_midst_of_a_request(kept: Any, life: Life) -> None:
     """A decision falls into a request while the disk is full, another one when it has room again."""
-    kept = disk()
-    life = Life(kept)
     c, cut, gone = client(life), client(life), client(life)
     execute = life.chip.execute
 
@@ -333,11 +309,8 @@ def test_no_snapshot_is_taken_in_the_midst_of_a_request() -> None:
     assert of(Life(kept).server) == now
 
 
-def test_end_in_trouble_leaves_what_can_be_recovered() -> None:
+def test_end_in_trouble_leaves_what_can_be_recovered(kept: Any, life: Life, c: Client) -> None:
     """A request is broken off while the journal has a torn end that could not be removed."""
-    kept = disk()
-    life = Life(kept)
-    c = client(life)
     c.operate(*NEWS)
     life.keeper.sync()
     kept.faults.short, kept.faults.errors = 1.0, 0.7

@@ -87,6 +87,15 @@ def test_the_same_again() -> None:
     assert again(data) == Outcome(6, True, -1, chip.link_time, "", S.digest(chip.state))
 
 
+def test_chip_that_nobody_asked_anything_is_the_same_again() -> None:
+    file = MemoryFile()
+    Recorder(file, Server(Chip(small_config()), boot="b")).close()
+    recording = read_recording(bytes(file.data))
+    assert (recording.requests, recording.cut) == (0, 0)
+    outcome = replay(recording, Chip)
+    assert (outcome.requests, outcome.ended, outcome.what) == (0, True, "")
+
+
 def test_what_clocks_decided_is_done_again_without_a_clock() -> None:
     """A lease that ends by silence, then another session's requests; those refused while it held are not recorded."""
     chip, now, file = Chip(small_config()), [0.0], MemoryFile()
@@ -206,6 +215,8 @@ def test_command_records_and_replays(tmp_path: Path, monkeypatch: pytest.MonkeyP
             chip.run(100)
             chip.read()
         daemon.close()
+        run = finished("record", str(config), str(take))
+        assert (run.returncode, run.stderr) == (2, f"tsu-emu: {take} exists already; a recording is written over nothing\n")
         run = finished("replay", str(take))
         assert run.returncode == 0, run.stdout + run.stderr
         assert "all replies are the same, and so is the state at the end" in run.stdout

@@ -20,9 +20,10 @@ from chip.test_core import FOREVER, li
 from cpu.images import elf
 from cpu.pair import stw
 from own.hosting import Host
+from own.moving import outputs
 from serving import serving
-from tsu_contract.extension import BASE, MapError, RegisterMap, load_map, map_of
-from tsu_contract.registers import MAP_HASH, REGISTERS, access_table
+from tsu_contract.extension import BASE, RegisterMap, load_map, map_of
+from tsu_contract.registers import MAP_HASH, REGISTERS, MapError, access_table
 from tsu_driver.errors import HostError, LinkError
 from tsu_emu import state as S
 from tsu_emu.bench.client import OracleError
@@ -34,7 +35,7 @@ from tsu_testing.in_process import InProcessOracle, open_in_process
 
 sys.path.insert(0, str(ROOT / "tools"))
 PAGE = (ROOT / "docs/own-registers.md").read_text(encoding="utf-8")
-(SOURCE,) = re.findall(r"```systemrdl\n(.*?)```", PAGE, re.S)
+SOURCE, MOVED = re.findall(r"```systemrdl\n(.*?)```", PAGE, re.S)
 
 
 @pytest.fixture(scope="module")
@@ -203,16 +204,9 @@ def test_core_and_host_share_them(contract: Path, tmp_path: Path) -> None:
     assert serial_of(chip.config) == serial_of(load("ideal-16"))
 
 
-def test_firmware_in_c_is_built_for_them(contract: Path, tmp_path: Path) -> None:
-    """The image for the contract fails the first step of its self-test on such a chip, and that for the map passes."""
+def test_the_header_compiles_beside_the_contracts(contract: Path, tmp_path: Path) -> None:
+    """An image is built for a map in test_moved_chip.py."""
     cross_compiler()
-    line = ["make", "-s", "-C", str(SOURCES), f"CONTRACT={contract}", f"OUT={tmp_path}", "core"]
-    assert subprocess.run(line, timeout=300).returncode == 0
-    for image, stage, detail in ((SOURCES / "prebuilt/firmware.elf", 3, 1), (tmp_path / "firmware.elf", 2, 0)):
-        chip = chip_with(contract, **{"cpu.image": str(image)})
-        host = Host(chip)
-        host.live(200_000)
-        assert host.read("SYS.BOOT") == stage | detail << 8
     (tmp_path / "own.c").write_text(
         '#include <stddef.h>\n#include "tsu.h"\n#include "tuner.h"\n'
         '_Static_assert(offsetof(tuner_t, TUNER.TABLE[7]) == 0x803c, "");\n'
@@ -246,6 +240,14 @@ def test_the_example_of_the_page(contract: Path) -> None:
         cwd=contract.parent,
     )
     assert run.stdout == "43 0\n", run.stderr
+
+
+def test_the_addresses_of_the_page(tmp_path: Path) -> None:
+    """Blocks and windows where the page's second example has them."""
+    made = outputs(tmp_path, MOVED)
+    own = map_of(json.loads(made[tmp_path / "soc/map/tsu.json"]))
+    assert (own.own, own.register("SYS.ID").address, own.windows["BIAS"].address) == ((), 0x100000, 0x300000)
+    assert {path.name for path in made} == {"tsu.json", "tsu.h", "registers.md"}
 
 
 def test_maps_are_told_apart_by_the_driver(contract: Path) -> None:

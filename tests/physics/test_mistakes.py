@@ -135,10 +135,10 @@ def test_mistake_3_drift_advanced_per_call_or_redrawn_per_read(monkeypatch: pyte
     assert history_leaves_fields_alone()
     rng, calls = np.random.default_rng(0), {"n": 0}
 
-    def redrawn(drifting: Drifting, epoch: int, age_s: float) -> Floats:
+    def redrawn(drifting: Drifting, epoch: int, age_s: float, pause: Any = None) -> Floats:
         return 0.3 * rng.normal(size=9) if drifting.on else np.zeros(1)
 
-    def advanced(drifting: Drifting, epoch: int, age_s: float) -> Floats:
+    def advanced(drifting: Drifting, epoch: int, age_s: float, pause: Any = None) -> Floats:
         calls["n"] += drifting.on
         return np.full(9, 1e-3 * calls["n"]) if drifting.on else np.zeros(1)
 
@@ -153,7 +153,7 @@ def test_mistake_4_exact_jumps_taken_for_independent_of_polling(monkeypatch: pyt
     history."""
     assert history_leaves_fields_alone()
 
-    def jump(drifting: Any, epoch: int, age_s: float) -> Floats:
+    def jump(drifting: Any, epoch: int, age_s: float, pause: Any = None) -> Floats:
         if not drifting.on:
             return np.zeros(1)
         last, value = getattr(drifting, "last", (0, np.zeros(9)))

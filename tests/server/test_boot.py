@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from server.harness import CELLS, Client, Row, at, block_read, delay, read, records_of, small_config, small_server, wait, write
 from tsu_contract.errors import Code
+from tsu_contract.firmware import Port
 from tsu_contract.registers import access_table, value_of
 from tsu_contract.wire import Interrupt
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
 from tsu_emu.server.session import Server
 from tsu_firmware import BootFirmware
-from tsu_firmware.boot import PAUSE_CYCLES, SELF_TEST, Bus
+from tsu_firmware.boot import PAUSE_CYCLES, SELF_TEST
 
 RESET, SELFTEST, READY, FAILED = (value_of("SYS.BOOT.STAGE", s) for s in ("RESET", "SELFTEST", "READY", "FAILED"))
 IRQ_BOOT = 1 << 4
@@ -113,7 +114,7 @@ class Watched(BootFirmware):
         self.now: Callable[[], int] = lambda: 0
         self.steps: list[tuple[int, int]] = []
 
-    def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
+    def step(self, state: NDArray[np.int64], bus: Port) -> int | None:
         counting = Tapped(bus, {})
         delay = super().step(state, counting)
         self.steps.append((self.now(), 4 * counting.reads + 3 * counting.writes))
@@ -138,7 +139,7 @@ def test_each_step_waits_for_the_cost_of_the_one_before() -> None:
 class Tapped:
     """The boot core's bus with a fault: `faults` maps an address to (bits stuck at 1 on reads, whether writes are lost)."""
 
-    def __init__(self, bus: Bus, faults: dict[int, tuple[int, bool]]) -> None:
+    def __init__(self, bus: Port, faults: dict[int, tuple[int, bool]]) -> None:
         self._bus, self._faults = bus, faults
         self.reads = self.writes = 0
 
@@ -158,7 +159,7 @@ class Broken(BootFirmware):
     def __init__(self, faults: dict[int, tuple[int, bool]]) -> None:
         self._faults = faults
 
-    def step(self, state: NDArray[np.int64], bus: Bus) -> int | None:
+    def step(self, state: NDArray[np.int64], bus: Port) -> int | None:
         return super().step(state, Tapped(bus, self._faults))
 
 

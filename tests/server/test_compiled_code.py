@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import pytest
 
+import tsu_contract
+import tsu_emu
 from server.process import environment
-from tsu_emu import jit, warmup
+from tsu_emu import warmup
 from tsu_emu.config import ChipConfig, load
 
 
@@ -70,7 +73,7 @@ def test_a_start_warms_up_what_was_not_warmed_up_before(monkeypatch: pytest.Monk
     """By this version: clocked p-bits twice, and once more for each other kind; seeds and names make no difference."""
     lives: list[ChipConfig] = []
     monkeypatch.setattr(warmup, "_live", lives.append)
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(warmup, "cache_directory", lambda: tmp_path)
 
     def lived(name: str, **changes: str) -> int:
         before = len(lives)
@@ -83,8 +86,40 @@ def test_a_start_warms_up_what_was_not_warmed_up_before(monkeypatch: pytest.Monk
     assert lived("digits-typical") == 1
     assert lived("digits-typical", **{"seeds.die": "7"}) == 0
     assert lived("langevin-16") == 1
-    monkeypatch.setattr(jit, "cache_directory", lambda: tmp_path / "another version")
+    monkeypatch.setattr(warmup, "cache_directory", lambda: tmp_path / "another version")
     assert lived("digits-typical") == 3
+
+
+LOADED = """
+from tsu_emu.noise.normal import natural_log
+natural_log(2.0)
+print(sum(natural_log.stats.cache_hits.values()), sum(natural_log.stats.cache_misses.values()))
+"""
+
+
+def test_copies_of_one_version_share_their_code_and_another_version_has_its_own(tmp_path: Path) -> None:
+    """The same sources at another path and of another date; one more comment, as in another version."""
+    for package in (tsu_emu, tsu_contract):
+        copy = shutil.copytree(
+            Path(package.__file__).parent, tmp_path / package.__name__, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        for path in copy.rglob("*.py"):
+            os.utime(path, (0, 0))
+
+    def loaded(path: str) -> str:
+        run = [sys.executable, "-P", "-c", LOADED]
+        env = environment() | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        return subprocess.run(run, capture_output=True, text=True, timeout=60, env=env, check=True).stdout
+
+    compiled, found = "0 1\n", "1 0\n"
+    assert loaded(environment()["PYTHONPATH"]) == compiled
+    assert loaded(str(tmp_path)) == found
+    with (tmp_path / "tsu_emu/server/session.py").open("a") as file:
+        file.write("# not compiled\n")
+    assert loaded(str(tmp_path)) == found
+    with (tmp_path / "tsu_emu/state.py").open("a") as file:
+        file.write("# another version\n")
+    assert loaded(str(tmp_path)) == compiled
 
 
 def test_the_emulator_loads_no_linear_algebra_of_scipy() -> None:

@@ -237,7 +237,7 @@ def test_default_endpoint_lies_in_the_run_time_directory(monkeypatch: pytest.Mon
     ("text", "names"),
     [
         (SMALL.replace("planes = 8", "planes = 257"), "fabric.planes"),
-        (SMALL.replace("cells = 12", "cells = 0"), "fabric.topology.dense.cells"),
+        (SMALL.replace("cells = 12", "cells = 0"), "fabric.topology.cells"),
         (SMALL + "word = 1\n", "sequencer.word"),
         (
             SMALL.replace('{ kind = "dense", cells = 12 }', '{ kind = "edges", cells = 4, pairs = [[0, 1], [2, 2]] }'),

@@ -6,20 +6,11 @@ import pytest
 
 from server.harness import Client, Clock, delay, fingerprint, read, small_server, write
 from tsu_contract.errors import Code, Layer
-from tsu_contract.wire import Kind, Reply, Request, encode_request
+from tsu_contract.registers import MAP_HASH
+from tsu_contract.wire import Kind, Reply, Request, decode_reply, encode_request
 from tsu_emu.server import limits
 from tsu_emu.server.session import Server
 from tsu_emu.server.sessions import Decision
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def server(clock: Clock) -> Server:
-    return small_server(clock)
 
 
 def code_of(reply: Reply) -> Code:
@@ -237,3 +228,29 @@ def test_decisions_repeated_in_their_places_give_the_same_sessions(clock: Clock,
     assert (again.lease.holder, again.lease.client) == (fourth.session, "fourth")
     assert fingerprint(again) == fingerprint(server)
     assert second.session not in {s.number for s in again.sessions}
+
+
+def test_a_connection_that_says_hello_in_a_loop_takes_its_own_places(
+    server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CONNECTION_SESSIONS", 3)
+    hello = Request(Kind.HELLO, 0, 0, body={"map_hash": MAP_HASH})
+    other = Client(server)
+    server.peer = b"one"
+    mine = [Client(server) for _ in range(3)]
+    refused = decode_reply(server.handle(encode_request(hello)))
+    assert code_of(refused) is Code.BUSY
+    assert refused.failure is not None
+    assert "3 sessions of this connection are open" in refused.failure.message
+    for peer in (b"another", b""):
+        server.peer = peer
+        assert all(decode_reply(server.handle(encode_request(hello))).failure is None for _ in range(3))
+    server.peer = b"one"
+    mine[1].bye()
+    mine[1] = Client(server)
+    clock.now += limits.SILENT_SECONDS
+    mine[0].done()
+    Client(server)
+    assert code_of(mine[2].exchange(Request(Kind.OPERATE, mine[2].session, 1))) is Code.SESSION_CUT
+    for client in (other, mine[0], mine[1]):
+        assert client.value("SYS.ID") == 0x75500104

@@ -33,11 +33,6 @@ ALL_IRQS = 0x1F
 
 
 @pytest.fixture
-def server() -> Server:
-    return small_server()
-
-
-@pytest.fixture
 def client(server: Server) -> Client:
     return Client(server)
 

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from server.harness import Client, Clock, delay, fingerprint, read, small_server, write
+from server.harness import Client, Clock, delay, fingerprint, read, write
 from tsu_contract.errors import Code
 from tsu_contract.wire import HEADER_BYTES_MAX, Kind, Reply, Request, encode_request
 from tsu_emu.server import limits
 from tsu_emu.server.session import Server
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def server(clock: Clock) -> Server:
-    return small_server(clock)
 
 
 def code_of(reply: Reply) -> Code:

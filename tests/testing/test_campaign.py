@@ -10,9 +10,10 @@ import pytest
 from testing.echo import SENT, WORD, Echo
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
+from tsu_testing.bench import Bench
 from tsu_testing.campaign import OUTCOMES, Campaign, Played, classified
 from tsu_testing.divergence import parted, repeat
-from tsu_testing.faults import KINDS
+from tsu_testing.faults import KINDS, OF_CORE
 from tsu_testing.guarded import Guarded
 from tsu_testing.host import Host
 
@@ -92,6 +93,17 @@ def test_every_kind_has_an_outcome(guarded: Campaign, kind: str) -> None:
     assert result.what
     host = guarded.departing(100_000, lambda: None)
     assert guarded.scenario.play(host) == Played(True)
+
+
+def test_what_a_chip_lacks_is_not_struck() -> None:
+    bench = Bench("ideal-16", None, {}, driven=False)
+    for kind in OF_CORE:
+        with pytest.raises(ValueError, match=f"of the kind {kind} strikes the firmware core, and the chip has none"):
+            bench.strike(kind, 1)
+    with pytest.raises(KeyError, match="no kind of faults 'rom'; there are ram, register"):
+        bench.strike("rom", 1)
+    assert bench.strike("stuck-cell", 1)
+    bench.close()
 
 
 def test_stuck_cells_are_found_by_the_self_test_alone(guarded: Campaign) -> None:

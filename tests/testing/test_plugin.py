@@ -124,9 +124,24 @@ def test_struck(tsu_chip, tsu_bench):
 
 
 def test_what_is_refused(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "def test_it(tsu_firmware):\n    pass\n")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*tsu_firmware needs an image*"])
+    result = run(
+        pytester,
+        """
+def test_without(tsu_firmware):
+    pass
+
+@pytest.mark.tsu("ideal-16", cell__kindd=3)
+def test_key(tsu_chip):
+    pass
+
+@pytest.mark.tsu(image="none.elf")
+def test_image(tsu_firmware):
+    pass
+        """,
+    )
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(["*tsu_firmware needs an image*", "@pytest.mark.tsu: *", "*kindd*", "*cpu.image *none.elf*"])
+    assert "def tsu_bench" not in result.stdout.str()
 
 
 def test_collection_loads_no_compiler(tmp_path: Path) -> None:

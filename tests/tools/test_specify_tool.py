@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ pytest.importorskip("matplotlib")
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("tools", "tools/study")]
 
 import specify  # noqa: E402
-from specify import APPS, draw, rows_of, toml_of  # noqa: E402
+from specify import APPS, draw, losses_by, rows_of, toml_of  # noqa: E402
 
 from tsu_apps.specify import Lattice, Specification, find  # noqa: E402
 from tsu_apps.specify.lattice import Point  # noqa: E402
@@ -39,10 +40,13 @@ def test_every_point_has_a_price_and_the_ends_are_chips(name: str) -> None:
 def test_the_six_cells_lose_by_every_option() -> None:
     """Two dies each, the same for all: half as much again and more with one option at its cheap end."""
     app = APPS["six"]
-    good = np.mean([app.one(GOOD, seed) for seed in (1, 2)])
+    dies = [app.one(GOOD, seed) for seed in (1, 2)]
+    good = np.mean(dies)
     assert 0 < good < 0.03
     for worse in ({"bits": 5}, {"trim_bits": 0}, {"interval_s": 100_000}):
         assert np.mean([app.one(GOOD | worse, seed) for seed in (1, 2)]) > 1.5 * good, worse
+    with losses_by("six", 1) as losses:
+        assert losses(GOOD, (2,)) == dies[1:]
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +76,8 @@ def test_what_is_shown_is_what_was_found(found: Specification) -> None:
 
 
 def test_the_program_refuses_what_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    for loss in ("0", "nan"):
-        monkeypatch.setattr(sys, "argv", ["specify", "--loss", loss])
+    for given in (("--loss", "0"), ("--loss", "nan"), ("--loss", ".1", "--workers", "0")):
+        monkeypatch.setattr(sys, "argv", ["specify", *given])
         with pytest.raises(SystemExit) as end:
             specify.main()
         assert end.value.code == 2
@@ -82,7 +86,8 @@ def test_the_program_refuses_what_is_no_loss(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_program_says_what_is_best_if_nothing_does(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(specify.App, "one", lambda self, point, seed: 0.5 + 0.01 * (seed % 7))
+    worked_out = nullcontext(lambda point, seeds: [0.5 + 0.01 * (seed % 7) for seed in seeds])
+    monkeypatch.setattr(specify, "losses_by", lambda app, workers: worked_out)
     monkeypatch.setattr(sys, "argv", ["specify", "--loss", ".1"])
     assert specify.main() == 1
     assert "a loss of 0.1 is not reached: the dearest of all has 0.5" in capsys.readouterr().err
