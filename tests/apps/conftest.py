@@ -45,8 +45,8 @@ def open_chip(tmp_path_factory: pytest.TempPathFactory) -> OpenChip:
     return lambda: tsu.open(f"emu:{path}?threads=1")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chip(open_chip: OpenChip) -> Iterator[tsu.Chip]:
-    """A chip that tests share; each must set what it needs."""
+    """A chip that the tests of a file share, so that what they see depends on no other file; each must set what it needs."""
     with open_chip() as opened:
         yield opened
