@@ -73,7 +73,7 @@ def warm_up_once(progress: Progress, config: ChipConfig) -> None:
         from tsu_emu.chip.core import warm_up_core
 
         chip = Chip(_pbits(0.0))
-        warm_up_core(chip.plant, chip.state)
+        warm_up_core(chip.plant, chip.state, chip.windows.memory)
 
 
 def _lead(progress: Progress, lives: list[ChipConfig]) -> None:

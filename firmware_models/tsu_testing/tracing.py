@@ -1,7 +1,7 @@
 """What a firmware core executes, instruction by instruction: counts for coverage, and the last instructions.
 
-A tracer takes the place of `FirmwareCore.work` and calls it for an instruction at a time. It changes nothing: state and time of
-the chip are bit for bit what they are without it.
+A tracer takes the place of `FirmwareCore.work` and `work_on`, and calls them for an instruction at a time. It changes nothing:
+state and time of the chip are bit for bit what they are without it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from tsu_emu.chip import Chip
 from tsu_emu.chip.core import FirmwareCore
-from tsu_emu.chip.core_loop import NOBODY, SLICE, work
+from tsu_emu.chip.core_loop import NOBODY, SLICE, at_window, seen, work, work_on
+from tsu_emu.chip.plant import Plant
+from tsu_emu.chip.windows import Memory
 from tsu_emu.cpu.hart import BUS, UNTIL
 from tsu_emu.cpu.state import BUS_NONE
 from tsu_emu.digital import words as W
@@ -88,7 +90,7 @@ class Tracer:
         self.executed: NDArray[np.uint32] = np.zeros((2, halfwords), np.uint32)
         self.jumped: NDArray[np.uint32] = np.zeros((2, halfwords), np.uint32)
         self._rows, self._number = np.zeros(last, ROW), np.zeros(1, np.int64)
-        self._core.work = self._work
+        self._core.work, self._core.work_on = self._work, self._work_on
 
     def __enter__(self) -> Tracer:
         return self
@@ -101,9 +103,17 @@ class Tracer:
         reason, effects = traced(*(*arguments, *noted))
         return reason, effects
 
+    def _work_on(self, core: Any, plant: Plant, memory: Memory, *rest: Any) -> tuple[int, int]:
+        harts, model, *_, until, watch = rest
+        if not at_window(core, plant, memory, harts, model):
+            return BUS, 0
+        if int(harts["cycle"][0]) > until or seen(core, plant.rules, watch):
+            return UNTIL, 0
+        return self._work(core, plant.rules, plant.timing, *rest)
+
     def stop(self) -> None:
         """The core runs untraced again; what was noted stays."""
-        self._core.work = work
+        self._core.work, self._core.work_on = work, work_on
 
     def clear(self) -> None:
         """Forget everything."""

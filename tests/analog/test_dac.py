@@ -163,7 +163,7 @@ def test_the_grid_keeps_every_field_below_2_to_the_24() -> None:
     chip = Chip(config({"kind": "dense", "cells": 300}, **errors))
     for code in (-128, 127):
         codes = np.full(chip.capabilities.couplers, code, "<i2").tobytes()
-        chip._windows.write(WINDOWS["COUPLING"].address, codes)
+        chip.windows.write(WINDOWS["COUPLING"].address, codes)
         total = np.add.reduceat(np.abs(chip._plant.doubled.astype(np.int64)) // 2, chip._plant.topology.row[:-1])
         assert total.max() + np.abs(chip._plant.bias).max() < 1 << 24
     assert total.max() > 1 << 22

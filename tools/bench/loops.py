@@ -5,6 +5,7 @@ Offsets are the oracle's; slopes are measured through the pins.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -36,7 +37,7 @@ HEAT = {
     "slow.epoch_cycles": 100_000,
 }  # fmt: skip
 LOOKS = 4000
-FAULTS, LONG_FAULTS = 3, 182
+FAULTS, LONG_FAULTS, LONG_S = 3, 182, 600.0
 
 
 def nothing() -> None:
@@ -141,13 +142,15 @@ def heat_rows(celsius: Iterable[float], step: Callable[[], None] = nothing) -> l
 
 def fault_rows(of_each: int, step: Callable[[], None] = nothing) -> list[Row]:
     """Outcomes of a small campaign in the firmware that defends itself: docs/firmware-testing.md."""
-    campaign, found = Campaign(Guarded()), dict.fromkeys(OUTCOMES, 0)
+    campaign, found, begun = Campaign(Guarded()), dict.fromkeys(OUTCOMES, 0), time.monotonic()
     for kind in KINDS:
         for seed in range(of_each):
             found[OUTCOMES[int(campaign.measure(kind, seed)["outcome"])]] += 1
         step()
     name = f"campaign, {of_each} faults of each of {len(KINDS)} kinds"
-    return [Row(f"{name}: {outcome}", count) for outcome, count in found.items()]
+    took, title = time.monotonic() - begun, f"{name}: it took"
+    row = Row.at_most(title, took, LONG_S, "s") if of_each == LONG_FAULTS else Row(title, took, "s")
+    return [*(Row(f"{name}: {outcome}", count) for outcome, count in found.items()), row]
 
 
 def steps(quick: bool) -> int:

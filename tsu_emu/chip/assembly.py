@@ -24,6 +24,7 @@ from tsu_emu.chip.engines import make_engines
 from tsu_emu.chip.parameters import Parameters, is_general, is_slow
 from tsu_emu.chip.plant import Lines, Plant, Slow
 from tsu_emu.chip.surroundings import Surroundings
+from tsu_emu.chip.windows import Memory
 from tsu_emu.config import AsynchronousPbit, ChipConfig, Dac, Gaussian, Langevin, Mixture, Pbit, Pdit
 from tsu_emu.digital.regfile import CLEAR_CORRELATIONS, RESET_TRIMS, RESET_WINDOWS, make_rules, power_on_registers
 from tsu_emu.digital.timing import make_timing
@@ -195,13 +196,13 @@ def make_plant(config: ChipConfig, cap: Capabilities, topology: Topology, state:
     )
 
 
-def make_core(config: ChipConfig, plant: Plant, state: S.ChipState) -> FirmwareCore | None:
+def make_core(config: ChipConfig, plant: Plant, state: S.ChipState, memory: Memory) -> FirmwareCore | None:
     """The firmware core of a chip that has one; others do not load what it is made of."""
     if not config.cpu.image:
         return None
     from tsu_emu.chip.core import FirmwareCore
 
-    return FirmwareCore(config.cpu, plant, state, config.map.registers().places)
+    return FirmwareCore(config.cpu, plant, state, config.map.registers().places, memory)
 
 
 def assemble(config: ChipConfig, firmware: bool, threads: int) -> Parts:

@@ -45,7 +45,7 @@ class Chip:
 
     config : what the chip is; firmware : its behavioural boot firmware, or None for a chip that powers up READY, or has a core
     that executes an image (ConfigError if that cannot be loaded); threads : of the array's kernels, without effect on any result
-    map : its registers; core : the firmware core, if there is one
+    map : its registers; windows : its memory windows; core : the firmware core, if there is one
     probe : called whenever the core is about to go on at NOW; True lets it execute one instruction, or enter an interrupt, False
         as many as it may; the cycles at which they begin are the same
     """
@@ -59,13 +59,13 @@ class Chip:
         self.parameters, self.surroundings, self.converters = parts.parameters, parts.surroundings, parts.converters
         self.array = parts.array
         self._motion = Motion(parts.plant, parts.state, parts.parameters, parts.array, parts.converters, self._step_firmware)
-        self._windows = WindowPort(parts.plant, parts.state, parts.parameters)
+        self.windows = WindowPort(parts.plant, parts.state, parts.parameters)
         plant = parts.plant
         self._bus_side = (parts.state.core, plant.rules, plant.windows, plant.timing)
         if firmware is not None:
             parts.state.events[S.EVENT_FIRMWARE] = 0
             parts.state.registers[W.CPU_STATUS] = W.CPU_PRESENT * config.cpu.served
-        self.core = make_core(config, plant, parts.state)
+        self.core = make_core(config, plant, parts.state, self.windows.memory)
         self.probe: Callable[[], bool] | None = None
         parts.parameters.slowly.pause = self._pause
 
@@ -153,19 +153,19 @@ class Chip:
         address = int(records["addr"][0])
         match int(records["op"][0]):
             case Op.READ:
-                values[:] = np.frombuffer(self._windows.read(address, len(records)), np.uint32)
+                values[:] = np.frombuffer(self.windows.read(address, len(records)), np.uint32)
             case Op.WRITE:
-                self._windows.write(address, records["value"].tobytes(), cycles)
+                self.windows.write(address, records["value"].tobytes(), cycles)
             case Op.BLKRD:
-                result.data.append(self._windows.read(address, int(records["arg"][0])))
+                result.data.append(self.windows.read(address, int(records["arg"][0])))
             case _:
-                self._windows.write(address, next(waiting))
+                self.windows.write(address, next(waiting))
 
     def _follow(self, effects: int) -> None:
         """What a write of a register asked for beyond the digital side."""
         self._motion.correlator(effects)
         if effects & RESET_WINDOWS:
-            self._windows.reset(bool(effects & RESET_TRIMS))
+            self.windows.reset(bool(effects & RESET_TRIMS))
 
     def _failed(self, code: Code, record: Any, address: int, k: int, result: Result, full: bool = False) -> Result:
         """The list ended at operation k, which failed on the chip; address : on the bus; full : as its write queue was."""
@@ -207,7 +207,7 @@ class Chip:
 
     def firmware_bus(self) -> FirmwareBus:
         """A port of the firmware's side: accesses act at NOW, and who makes them answers for their cost."""
-        return FirmwareBus(self._plant, self.state, self._windows, self._follow, self._sense)
+        return FirmwareBus(self._plant, self.state, self.windows, self._follow, self._sense)
 
     @property
     def link_time(self) -> int:

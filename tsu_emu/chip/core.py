@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from tsu_contract.places import Places
 from tsu_contract.registers import REGISTER_SPACE
 from tsu_emu import state as S
-from tsu_emu.chip.core_loop import NOBODY, SLICE, compare_at, lines_at, seen, takes, work
+from tsu_emu.chip.core_loop import NOBODY, SLICE, at_window, compare_at, lines_at, seen, takes, work, work_on
 from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.plant import Plant
+from tsu_emu.chip.windows import Memory
 from tsu_emu.config import ConfigError, Core
 from tsu_emu.cpu import elf, hart
 from tsu_emu.cpu.machine import MSCRATCH, TIMER, peek_csr, poke_csr
@@ -27,7 +28,7 @@ MEMORY = MemoryMap(mmio_base=0x4000_0000, mmio_bytes=0x8000_0000)
 
 
 ACCESSES_A_STEP = 1000
-"""Accesses outside the compiled loop in one go, some 10 ms."""
+"""Accesses that the compiled loop leaves to Python, in one go, some 10 ms."""
 
 
 class FirmwareCore:
@@ -35,12 +36,13 @@ class FirmwareCore:
 
     config : the image; ConfigError if it cannot be loaded. The state is made that of power-on.
     places : where its map has registers and windows
-    model, rom : of the hart; entry : where it starts; work : what executes it, `core_loop.work` or something that calls it
+    memory : behind its windows
+    model, rom : of the hart; entry : where it starts; work, work_on : what executes it, those of `core_loop` or what calls them
     """
 
-    def __init__(self, config: Core, plant: Plant, state: S.ChipState, places: Places) -> None:
-        self._plant, self._state, self.places = plant, state, places
-        self.model, self.work = make_model(MEMORY), work
+    def __init__(self, config: Core, plant: Plant, state: S.ChipState, places: Places, memory: Memory) -> None:
+        self._plant, self._state, self.places, self.memory = plant, state, places, memory
+        self.model, self.work, self.work_on = make_model(MEMORY), work, work_on
         self.rom: NDArray[np.uint32] = np.zeros(config.rom_words, np.uint32)
         try:
             self.entry = elf.load_elf(Path(config.image).read_bytes(), MEMORY, self.rom, state.core_ram)
@@ -69,15 +71,17 @@ class FirmwareCore:
             return
         h["cycle"] = max(int(h["cycle"]), now)
         p, stop = self._plant, h["cycle"] + SLICE
-        given = s.core, p.rules, p.timing, s.hart, self.model, self.rom, s.core_ram, until, watch
-        reason, effects = self.work(*given)
+        machine = s.hart, self.model, self.rom, s.core_ram
+        reason, effects = self.work(s.core, p.rules, p.timing, *machine, until, watch)
         for _ in range(ACCESSES_A_STEP):
+            if reason == hart.BUS:
+                reason, effects = self.work_on(s.core, p, self.memory, *machine, min(until, stop), watch)
             if reason != hart.BUS:
                 break
             self._access(bus)
             if h["cycle"] >= stop or (watch[0] != NOBODY and seen(s.core, p.rules, watch)):
                 break
-            reason, effects = self.work(*given)
+            reason, effects = self.work(s.core, p.rules, p.timing, *machine, until, watch)
         if effects:
             follow(effects)
         now, due = int(s.time[S.NOW]), int(h["cycle"])
@@ -141,7 +145,7 @@ class FirmwareCore:
         s.registers[W.CPU_STATUS] = status | W.CPU_ASLEEP * asleep
 
     def _access(self, bus: FirmwareBus) -> None:
-        """The access that the hart describes, at NOW: to a window or the sensor, or a fault where there is nothing such."""
+        """The access that the hart describes, at NOW: to trims or the sensor, or a fault where there is nothing such."""
         s, h = self._state, self._state.hart[0]
         address, value = self.places.inward_one(int(h["bus_address"]) - MEMORY.mmio_base), int(h["bus_value"])
         load, bus.cost = int(h["bus_kind"]) == BUS_LOAD, 0
@@ -163,11 +167,13 @@ class FirmwareCore:
         return bool(takes_word(self._plant.windows, address, not load, value))
 
 
-def warm_up_core(plant: Plant, state: S.ChipState) -> None:
+def warm_up_core(plant: Plant, state: S.ChipState, memory: Memory) -> None:
     """Compiles what a chip's core runs, on a hart of its own whose first instruction traps; `state` is any chip's, and stays."""
-    harts, model, memory = new_hart(MEMORY.ram_base), make_model(MEMORY), np.zeros(1, np.uint32)
-    watch = np.array([NOBODY, 0, 0])
-    work(state.core, plant.rules, plant.timing, harts, model, memory, memory.copy(), 0, watch)
+    harts, model, watch = new_hart(MEMORY.ram_base), make_model(MEMORY), np.array([NOBODY, 0, 0])
+    rom, ram = np.zeros(1, np.uint32), np.zeros(1, np.uint32)
+    work(state.core, plant.rules, plant.timing, harts, model, rom, ram, 0, watch)
+    work_on(state.core, plant, memory, harts, model, rom, ram, 0, watch)
+    at_window(state.core, plant, memory, harts, model)
     seen(state.core, plant.rules, watch)
     takes(plant.rules, 0, 0)
     takes_word(plant.windows, REGISTER_SPACE, False, 0)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsu_contract.registers import REGISTER_SPACE
+from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE
 from tsu_emu import state as S
+from tsu_emu.chip.windows import load_word, store_word
 from tsu_emu.cpu.hart import BUS, UNTIL, bus_fault, finish_load, finish_store, run
 from tsu_emu.cpu.machine import EXTERNAL, SOFTWARE, TIMER
 from tsu_emu.cpu.state import BUS_LOAD
 from tsu_emu.digital import words as W
 from tsu_emu.digital.bus import fault_at, inward, strike
 from tsu_emu.digital.regfile import peek_word, read_word, write_word
+from tsu_emu.digital.validate import takes_word
 from tsu_emu.jit import inner, kernel, unfolded
 
 U, Z = np.uint32, np.int64
@@ -22,6 +24,7 @@ PENDING, ENABLE, STATUS, FULL, LOW, HIGH = (
     W.IRQ_PENDING, W.CPU_IRQ_ENABLE, W.MAILBOX_STATUS, W.FULL_TO_CORE, W.COMPARE_LOW, W.COMPARE_HIGH,
 )  # fmt: skip
 SENSOR, WATCHDOG, CTRL, HOLD, SPACE = W.SENSOR, W.WATCHDOG, W.CPU_CTRL, W.CPU_HOLD, REGISTER_SPACE
+STRIDE = WINDOW_STRIDE
 NOBODY, ALL = -1, -2
 """Instead of the word that somebody watches: nobody watches; every access is watched."""
 SLICE = 10_000_000
@@ -122,3 +125,36 @@ def work(core, all_rules, timings, harts, models, rom, ram, until, watch):  # ty
                 c.firmware[BITE_AT] = h.cycle + Z(value) if value > U(0) else 0
         if effects or c.registers[CTRL] & U(HOLD) or _seen(c, rules, watch):
             return UNTIL, effects
+
+
+@unfolded
+def at_window(core, p, memory, harts, models):  # type: ignore[no-untyped-def]
+    """Carries out the access at which `work` returned BUS; False if it is none that may be made to a window, or one that
+    `WindowPort` is to make. p : Plant; memory : `windows.Memory`"""
+    c, h, timing = core[0], harts[0], p.timing[0]
+    address, load = Z(h.bus_address) - models[0].mmio_base, h.bus_kind == U(BUS_LOAD)
+    if p.rules[0].placed > 0:
+        address = inward(p.rules[0], address)
+    if h.bus_size != U(4) or address < STRIDE or not takes_word(p.windows, address, not load, Z(h.bus_value)):
+        return False
+    number, first = address // STRIDE, (address % STRIDE) // 4
+    if load:
+        found = load_word(memory, number, first)
+        finish_load(harts, found, max(timing.issue + timing.access + timing.return_, 1))
+        return True
+    if not store_word(c, p, memory, number, first, h.bus_value):
+        return False
+    finish_store(harts, max(timing.issue + timing.access, 1))
+    return True
+
+
+@kernel
+def work_on(core, p, memory, harts, models, rom, ram, until, watch):  # type: ignore[no-untyped-def]
+    """As `work`, which returned BUS, and on through accesses to windows. BUS: the access is one that `at_window` leaves."""
+    while at_window(core, p, memory, harts, models):
+        if harts[0].cycle > until or _seen(core[0], p.rules[0], watch):
+            return UNTIL, 0
+        reason, effects = work(core, p.rules, p.timing, harts, models, rom, ram, until, watch)
+        if reason != BUS:
+            return reason, effects
+    return BUS, 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,16 @@ from tsu_emu import state as S
 from tsu_emu.chip import codes
 from tsu_emu.chip.parameters import Parameters
 from tsu_emu.chip.plant import Plant
-from tsu_emu.jit import inner, kernel
+from tsu_emu.jit import inner, kernel, unfolded
 from tsu_emu.state import ChipState
 
 U = np.uint32
 Q = np.uint64
 DAC_BANKS = {"COUPLING": codes.COUPLINGS, "BIAS": codes.BIASES}
 TRIMS = ("TRIM_OFFSET", "TRIM_SLOPE")
+NOW, SOFT, SOFT_WRITTEN = S.NOW, S.SOFT, S.SOFT_WRITTEN
+PLAIN, ELSEWHERE, WAKES, RENEWS, GATHERED = 0, 1, 2, 3, 5
+"""Kinds of windows; see `Memory`."""
 POWER_ON = {"PLANE_TEMP": 4096, "TEMP_TABLE": 1}
 """Elements of windows that are not 0 at power-on; LADDER counts."""
 
@@ -102,6 +106,75 @@ def scatter_planes(words, cell_words, first, bank):  # type: ignore[no-untyped-d
             row[i] = (row[i] & ~(Q(1) << shift)) | (Q((word >> U(bit)) & U(1)) << shift)
 
 
+class Memory(NamedTuple):
+    """What lies behind the windows, by window number (address / WINDOW_STRIDE).
+
+    kind : (n,) int64, what a store of the firmware core does: PLAIN and nothing more, RENEWS + the bank of codes, WAKES soft
+        fields, ELSEWHERE (compiled code leaves it to `WindowPort`); GATHERED + the place in `banks` if bits are spread in words
+    flats : n arrays (bytes,) uint8, little-endian elements, and none where bits are spread
+    banks : (blocks, cells) uint64 each, a bit a plane; cell_words : 32-bit words of a plane
+    """
+
+    kind: NDArray[np.int64]
+    flats: tuple[NDArray[np.uint8], ...]
+    banks: tuple[NDArray[np.uint64], ...]
+    cell_words: int
+
+
+@unfolded
+def load_word(memory, number, first):  # type: ignore[no-untyped-def]
+    """Word `first` of a window; what lies past the last element reads as 0."""
+    kind = memory.kind[number]
+    if kind >= GATHERED:
+        out = np.empty(1, np.uint32)
+        gather_planes(memory.banks[kind - GATHERED], memory.cell_words, first, out)
+        return out[0]
+    flat, word = memory.flats[number], U(0)
+    for k in range(min(4, flat.size - 4 * first)):
+        word |= U(flat[4 * first + k]) << U(8 * k)
+    return word
+
+
+@unfolded
+def store_word(c, p, memory, number, first, word):  # type: ignore[no-untyped-def]
+    """The same word anew, at NOW, as `WindowPort.write` does it; False: it is to do it.
+
+    p : Plant
+    """
+    kind = memory.kind[number]
+    if kind == ELSEWHERE:
+        return False
+    if kind >= GATHERED:
+        one = np.full(1, word, np.uint32)
+        scatter_planes(one, memory.cell_words, first, memory.banks[kind - GATHERED])
+        return True
+    flat = memory.flats[number]
+    count = min(4, flat.size - 4 * first)
+    for k in range(count):
+        flat[4 * first + k] = (word >> U(8 * k)) & U(0xFF)
+    if kind == WAKES:
+        c.time[SOFT] |= SOFT_WRITTEN
+    elif kind >= RENEWS:
+        codes.written(c, p, kind - RENEWS, 2 * first, count >> 1, c.time[NOW : NOW + 1], count >> 1)
+        codes.new_version(c, 1)
+    return True
+
+
+def _memory(flat: Mapping[str, NDArray[Any]], banks: Mapping[str, NDArray[np.uint64]], cell_words: int) -> Memory:
+    """flat : arrays whose elements follow one another; banks : those of spread bits."""
+    kind = np.full(max(WINDOW_AT) + 1, PLAIN)
+    flats = [np.empty(0, np.uint8)] * len(kind)
+    places = list(banks)
+    special = {"SOFT": WAKES} | dict.fromkeys(TRIMS, ELSEWHERE) | {name: RENEWS + bank for name, bank in DAC_BANKS.items()}
+    for number, window in WINDOW_AT.items():
+        if window.name in flat:
+            flats[number] = flat[window.name].view(np.uint8)
+            kind[number] = special.get(window.name, PLAIN)
+        else:
+            kind[number] = GATHERED + places.index(window.name)
+    return Memory(kind, tuple(flats), tuple(banks.values()), cell_words)
+
+
 class WindowPort:
     """The chip's side of all windows. Addresses and lengths have been validated."""
 
@@ -133,53 +206,43 @@ class WindowPort:
             "TRIM_SLOPE": state.trim_slope,
             "NVM": state.nvm,
             "TOPO_ROW": topology.row.astype(np.uint32),
-            "TOPO_SOURCE": topology.source,
-            "TOPO_COLOUR": topology.colour,
-            "TOPO_POSITION": topology.position.reshape(-1),
+            "TOPO_SOURCE": topology.source.copy(),
+            "TOPO_COLOUR": topology.colour.copy(),
+            "TOPO_POSITION": topology.position.reshape(-1).copy(),
         }
-        self._constant = {name: flat.tobytes() for name, flat in self._flat.items() if name.startswith("TOPO_")}
-        self._banks = {"CLAMP_MASK": state.clamp_mask_next, "CLAMP_VALUE": state.clamp_value_next, "SPIN": state.scan}
-        self._cell_words = (state.spins.shape[1] + 31) // 32
+        banks = {"CLAMP_MASK": state.clamp_mask_next, "CLAMP_VALUE": state.clamp_value_next, "SPIN": state.scan}
+        self.memory = _memory(self._flat, banks, (state.spins.shape[1] + 31) // 32)
 
     def read(self, address: int, words: int) -> Frame:
         """`words` 32-bit words from a window address on, little-endian, as they are now."""
-        name, first = WINDOW_AT[address // WINDOW_STRIDE].name, (address % WINDOW_STRIDE) // 4
-        if name in self._constant:
-            part = memoryview(self._constant[name])[4 * first : 4 * (first + words)]
-            return part if len(part) == 4 * words else bytes(part) + bytes(4 * words - len(part))
-        if name in self._banks:
+        number, first, memory = address // WINDOW_STRIDE, (address % WINDOW_STRIDE) // 4, self.memory
+        if memory.kind[number] >= GATHERED:
             out = np.empty(words, np.uint32)
-            gather_planes(self._banks[name], self._cell_words, first, out)
+            gather_planes(memory.banks[memory.kind[number] - GATHERED], memory.cell_words, first, out)
             return out.tobytes()
-        flat = self._flat[name]
-        begin = 4 * first // flat.itemsize
-        if 4 * first % flat.itemsize or 4 * words % flat.itemsize:
-            return flat.view(np.uint32)[first : first + words].tobytes()
-        data = flat[begin : begin + 4 * words // flat.itemsize].tobytes()
+        data = memory.flats[number][4 * first : 4 * (first + words)].tobytes()
         return data + bytes(4 * words - len(data))
 
     def write(self, address: int, data: Frame, cycles: NDArray[np.int64] | None = None) -> None:
         """Little-endian words to a window address on, in one access at NOW, or word by word at `cycles` up to NOW; DACs take
         their new codes at once."""
-        name, first = WINDOW_AT[address // WINDOW_STRIDE].name, (address % WINDOW_STRIDE) // 4
-        if name in self._banks:
-            scatter_planes(np.frombuffer(data, np.uint32), self._cell_words, first, self._banks[name])
+        number, first, memory = address // WINDOW_STRIDE, (address % WINDOW_STRIDE) // 4, self.memory
+        if memory.kind[number] >= GATHERED:
+            bank = memory.banks[memory.kind[number] - GATHERED]
+            scatter_planes(np.frombuffer(data, np.uint32), memory.cell_words, first, bank)
             return
-        flat = self._flat[name]
-        if flat.itemsize > 4:
-            words = np.frombuffer(data, np.uint32)
-            flat.view(np.uint32)[first : first + len(words)] = words
-            return
-        begin = 4 * first // flat.itemsize
-        values = np.frombuffer(data, flat.dtype)[: len(flat) - begin]
-        flat[begin : begin + len(values)] = values
+        name = WINDOW_AT[number].name
+        place = memory.flats[number][4 * first : 4 * first + len(data)]
+        place[:] = np.frombuffer(data, np.uint8, len(place))
+        size = self._flat[name].itemsize
+        begin, count = 4 * first // size, len(place) // size
         if name in DAC_BANKS:
             times, accesses = self._state.time[S.NOW : S.NOW + 1], 1
             if cycles is not None:
-                times, accesses = np.repeat(cycles, 4 // flat.itemsize)[: len(values)], len(cycles)
-            codes.write(self._state.core, self._plant, DAC_BANKS[name], begin, len(values), times, accesses)
+                times, accesses = np.repeat(cycles, 4 // size)[:count], len(cycles)
+            codes.write(self._state.core, self._plant, DAC_BANKS[name], begin, count, times, accesses)
         elif name in TRIMS:
-            self._parameters.trimmed(begin, len(values))
+            self._parameters.trimmed(begin, count)
         elif name == "SOFT":
             self._state.time[S.SOFT] |= S.SOFT_WRITTEN
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +11,6 @@ from tsu_contract.registers import WINDOW_STRIDE
 from tsu_contract.wire import Frame, Request
 from tsu_emu import state as S
 from tsu_emu.chip import Chip
-from tsu_emu.chip.windows import WindowPort
 from tsu_emu.digital import words as W
 from tsu_emu.digital.regfile import peek_word
 from tsu_emu.digital.validate import check
@@ -25,10 +22,6 @@ class Peeker:
 
     def __init__(self, chip: Chip) -> None:
         self._chip = chip
-
-    @cached_property
-    def _windows(self) -> WindowPort:
-        return WindowPort(self._chip.plant, self._chip.state, self._chip.parameters)
 
     def look(self, request: Request) -> tuple[NDArray[np.uint32], list[Frame]]:
         """(values, data) as OPERATE gives them; ProtocolError if the list has anything in it but READ and BLKRD."""
@@ -42,9 +35,9 @@ class Peeker:
         values, data = np.zeros(len(records), np.uint32), list[Frame]()
         for k, (op, address, words) in enumerate(zip(*(records[c].tolist() for c in ("op", "addr", "arg")), strict=True)):
             if op == Op.BLKRD:
-                data.append(bytes(self._windows.read(address, words)))
+                data.append(bytes(chip.windows.read(address, words)))
             elif address >= WINDOW_STRIDE:
-                values[k] = np.frombuffer(self._windows.read(address, 1), np.uint32)[0]
+                values[k] = np.frombuffer(chip.windows.read(address, 1), np.uint32)[0]
             else:
                 values[k] = self._register(address)
         return values, data
