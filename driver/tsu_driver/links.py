@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import Protocol
@@ -19,6 +20,9 @@ SOCKET_BYTES = 1 << 20
 
 NUMBERED = (Kind.OPERATE, Kind.LEASE, Kind.BYE)
 """Kinds of requests that have a number."""
+LOG = logging.getLogger("tsu_driver")
+UNMET_S, LOOK_S = 2.0, 0.02
+"""After so long without a socket where a daemon is to be, whoever waits is told."""
 RESEND_S = 1.0
 """A request without a reply is sent again after so long, then after twice, four times ... so long, while its time lasts."""
 
@@ -66,12 +70,28 @@ class ZmqLink:
             raise LinkError(f"the link to {self.endpoint} is closed")
         frames, numbered = encode_request(request), request.kind in NUMBERED
         end, patience = time.monotonic() + timeout_s, RESEND_S
+        if request.kind is Kind.HELLO:
+            self._await_socket(end)
         while (left := end - time.monotonic()) > 0:
             reply = self._answer(request, frames, min(left, patience) if numbered else left)
             if reply is not None:
                 return reply
             patience *= 2
         raise self._timeout(request, timeout_s)
+
+    def _lacks_socket(self) -> str:
+        """The file of an `ipc://` endpoint if it is not there, or ""; names that begin with @ are none of files."""
+        path = self.endpoint.removeprefix("ipc://")
+        return "" if path == self.endpoint or path.startswith("@") or os.path.exists(path) else path
+
+    def _await_socket(self, end: float) -> None:
+        """Until an `ipc://` endpoint has its file, at most to `end` of `time.monotonic`; the log tells if that takes long."""
+        tell_at = time.monotonic() + UNMET_S
+        while (path := self._lacks_socket()) and (now := time.monotonic()) < end:
+            if now > tell_at:
+                LOG.warning("there is no socket %s; waiting for a daemon there for %.0f s more", path, end - now)
+                tell_at = end
+            time.sleep(LOOK_S)
 
     def _answer(self, request: Request, frames: list[Frame], patience_s: float) -> Reply | None:
         """Sends a request and awaits its reply so long."""
@@ -137,8 +157,7 @@ class ZmqLink:
             hint = "does a gateway serve there, has it this public key, and does it let this key in?"
         if request.kind is not Kind.HELLO:
             hint = "raise timeout_s if the work takes longer"
-        path = self.endpoint.removeprefix("ipc://")
-        if path != self.endpoint and not os.path.exists(path):
+        if path := self._lacks_socket():
             hint = f"there is no socket {path}"
         return LinkTimeout(f"no reply from {self.endpoint} to {what} within {timeout_s:g} s; {hint}")
 

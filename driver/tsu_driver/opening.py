@@ -37,7 +37,8 @@ def open(
         a private emulator is started that ends with `close()`; `emu:NAME?die_seed=3&run_seed=7&threads=2` sets options,
         `bench=1` opens the doors of the lab bench: `chip.instruments_url` (`tsu_driver.instruments`), `chip.oracle_url`;
         a key with a dot sets a value of the configuration anew: `emu:digits-ideal?coupling.dac.bits=6`
-    timeout_s : how long a reply may take, in seconds (an emulator that is started may take longer, but not be silent for 300 s)
+    timeout_s : how long a reply may take, and a daemon's socket to be there, in seconds (an emulator that is started may take
+        longer, but not be silent for 300 s)
     calibration : applied at once: a Calibration, the name of a file of one, or "nvm" for that in the chip's own memory
     map : file of a folded register map of one's own, if the chip has it; an emulator that is started gets it
     HostError: the URL is not legal, the map is none, or the calibration damaged or another chip's. LinkError: nobody answers, or

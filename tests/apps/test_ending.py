@@ -72,3 +72,12 @@ def test_demo_says_what_it_cannot_do(tmp_path: Path) -> None:
     )
     assert run.returncode == 2
     assert run.stderr == "tools/run demo: /proc/none: No such file or directory\n"
+
+
+def test_help_loads_no_statistics() -> None:
+    """The programs' `--help` and refusals come in half a second only as long as these stay out."""
+    heavy = ("scipy.stats", "scipy.optimize", "scipy.sparse", "sklearn", "xarray", "matplotlib")
+    programs = ", ".join(f"tsu_apps.{name}.__main__" for name in ("calibrate", "characterise", "production", "twin"))
+    code = f"import sys, {programs}; print([m for m in {heavy!r} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment(), check=True)
+    assert run.stdout.strip() == "[]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 import tsu_driver as tsu
 import tsu_driver.daemon
+from tsu_driver import links
 from tsu_driver.daemon import Daemon
 from tsu_driver.opening import emulator_command
 
@@ -70,6 +72,23 @@ def test_late_replies_are_dropped() -> None:
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(tsu.LinkTimeout, match=f"HELLO .* there is no socket {tmp_path}/none"):
         tsu.open(f"ipc://{tmp_path}/none", timeout_s=0.05)
+    with pytest.raises(tsu.LinkTimeout, match="is a daemon serving there"):
+        tsu.open(f"ipc://@{tmp_path}/none", timeout_s=0.05)
+
+
+def test_a_daemon_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Who opens is told that there is no socket, once, and then has the chip."""
+    monkeypatch.setattr(links, "UNMET_S", 0.05)
+    daemon, late = Daemon([*PROGRAM, "serves"]), tmp_path / "late"
+    link = threading.Timer(0.3, lambda: late.symlink_to(daemon.endpoint.removeprefix("ipc://")))
+    link.start()
+    with tsu.open(f"ipc://{late}", timeout_s=30) as chip:
+        assert chip.name
+    link.join()
+    daemon.close()
+    assert [record.message for record in caplog.records] == [
+        f"there is no socket {late}; waiting for a daemon there for 30 s more"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import nnls
 
 from tsu_apps.calibrate.work import Floats, Work, field_of
 from tsu_apps.characterise.readings import over_planes
@@ -48,6 +47,8 @@ class Drift:
     @cached_property
     def _law(self) -> tuple[Floats, Floats]:
         """(correlation times, weights) of the law of `after`: exponential ones, one that is shorter than any lag, and a walk."""
+        from scipy.optimize import nnls
+
         times = np.concatenate([[0.0], np.geomspace(0.5 * self.lags_s[0], 4.0 * self.lags_s[-1], TIMES), [np.inf]])
         weights, _ = nnls(self._terms(self.lags_s, times) / self.error[:, None], self.square / self.error)
         return times, np.asarray(weights)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2, norm
+from scipy.special import chdtri, ndtri
 
 from tsu_apps.calibrate.drift import Drift
 from tsu_apps.calibrate.work import Floats, field_of
@@ -53,7 +53,7 @@ class ReferenceCells:
         change = offsets - first
         common = abs(change.sum()) / np.sqrt(variance.sum())
         each = float((change**2 / variance).sum())
-        return bool(common > norm.isf(FALSE_ALARM / 4.0) or each > chi2.isf(FALSE_ALARM / 2.0, len(change)))
+        return bool(common > -ndtri(FALSE_ALARM / 4.0) or each > chdtri(len(change), FALSE_ALARM / 2.0))
 
     def _offsets(self, samples: NDArray[np.int8], code: int) -> tuple[Floats, Floats]:
         """((cells,) offsets and what they hear, their standard errors), kT at the nominal T of a code."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 ALIKE = 1e-9
@@ -30,6 +30,8 @@ class Yield:
         """ValueError: no parts."""
         if tested < 1:
             raise ValueError("no parts were tested")
+        from scipy import stats
+
         low, high = stats.binomtest(passed, tested).proportion_ci(CONFIDENCE, "wilson")
         return cls(passed, tested, float(low), float(high))
 
@@ -77,12 +79,14 @@ def capability(values: ArrayLike, lower: float, upper: float) -> Capability:
     n = len(x)
     if n < 2:
         raise ValueError(f"{n} values; at least two are expected")
+    from scipy import stats
+
     mean, sigma = float(x.mean()), float(x.std(ddof=1))
     room = min(upper - mean, mean - lower)
     if alike(x):
         cpk = math.copysign(math.inf, room)
         return Capability(n, mean, 0.0, cpk, cpk, cpk, math.nan)
     cpk = room / (3.0 * sigma)
-    half = float(stats.norm.ppf(0.5 + CONFIDENCE / 2)) * math.sqrt(1.0 / (9.0 * n) + cpk**2 / (2.0 * (n - 1)))
+    half = float(special.ndtri(0.5 + CONFIDENCE / 2)) * math.sqrt(1.0 / (9.0 * n) + cpk**2 / (2.0 * (n - 1)))
     normality = float(stats.shapiro(x).pvalue) if n >= 8 else math.nan
     return Capability(n, mean, sigma, cpk, cpk - half, cpk + half, normality)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 POOLED = 0.25
 """Probability of the F ratio of the interaction above which it counts as noise and is pooled with the repeats."""
@@ -68,7 +68,7 @@ def crossed(values: ArrayLike) -> Gauge:
     parts = o * r * float(((by_part - mean) ** 2).sum()) / (p - 1)
     insertions = p * r * float(((by_insertion - mean) ** 2).sum()) / (o - 1)
     both, within = squares_both / free_both, squares_within / free_within
-    unlikely = float(stats.f.sf(both / within, free_both, free_within)) if within else float(not both)
+    unlikely = float(special.fdtrc(free_both, free_within, both / within)) if within else float(not both)
     if unlikely > POOLED:
         both = within = (squares_both + squares_within) / (free_both + free_within)
         free_both = free_within = free_both + free_within
@@ -96,5 +96,5 @@ def _interval(gauge: tuple[float, float], part: tuple[float, float]) -> tuple[fl
     if g <= 0 or v <= 0 or min(free_g, free_v) < 1:
         return 0.0, 1.0
     tail = 0.5 * (1.0 - CONFIDENCE)
-    low, high = (g / v / float(stats.f.ppf(q, free_g, free_v)) for q in (1.0 - tail, tail))
+    low, high = (g / v / float(special.fdtri(free_g, free_v, q)) for q in (1.0 - tail, tail))
     return math.sqrt(low / (1.0 + low)), math.sqrt(high / (1.0 + high))

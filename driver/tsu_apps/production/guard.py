@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 Floats = NDArray[np.float64]
 REACH, NODES = 10.0, 200
@@ -99,6 +99,7 @@ def guard_for(escapes: float, lower: float, upper: float, mean: float, sigma: fl
     """The least guard band, 0 or more, with which no more than that share of all parts escapes; ValueError if escapes <= 0."""
     if escapes <= 0:
         raise ValueError(f"escapes = {escapes:g}; a share above 0 is expected, as some parts escape whatever the guard band")
+    from scipy import optimize
 
     def beyond(guard: float) -> float:
         return rates(lower, upper, mean, sigma, gauge, guard).escapes - escapes
