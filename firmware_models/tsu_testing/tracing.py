@@ -15,7 +15,7 @@ from tsu_emu.chip import Chip
 from tsu_emu.chip.core import FirmwareCore
 from tsu_emu.chip.core_loop import NOBODY, SLICE, at_window, seen, work, work_on
 from tsu_emu.chip.plant import Plant
-from tsu_emu.chip.windows import Memory
+from tsu_emu.chip.window_memory import Memory
 from tsu_emu.cpu.hart import BUS, UNTIL
 from tsu_emu.cpu.state import BUS_NONE
 from tsu_emu.digital import words as W

@@ -15,7 +15,7 @@ from tsu_emu import state as S
 from tsu_emu.chip import Chip
 from tsu_emu.chip.core import MEMORY
 from tsu_emu.chip.core_loop import at_window
-from tsu_emu.chip.windows import TRIMS
+from tsu_emu.chip.window_memory import TRIMS
 from tsu_emu.config import ChipConfig
 from tsu_emu.cpu.state import BUS_LOAD, BUS_NONE, BUS_STORE, make_model, new_hart
 

@@ -9,7 +9,7 @@ from server.harness import Row, read, records_of, small_config, write
 from tsu_contract.errors import ProtocolError
 from tsu_contract.registers import WINDOWS
 from tsu_emu.chip import Chip
-from tsu_emu.chip.windows import gather_planes
+from tsu_emu.chip.window_memory import gather_planes
 from tsu_emu.config import ChipConfig
 from tsu_emu.state import save
 

@@ -24,7 +24,7 @@ from tsu_emu.chip.engines import make_engines
 from tsu_emu.chip.parameters import Parameters, is_general, is_slow
 from tsu_emu.chip.plant import Lines, Plant, Slow
 from tsu_emu.chip.surroundings import Surroundings
-from tsu_emu.chip.windows import Memory
+from tsu_emu.chip.window_memory import Memory
 from tsu_emu.config import AsynchronousPbit, ChipConfig, Dac, Gaussian, Langevin, Mixture, Pbit, Pdit
 from tsu_emu.digital.regfile import CLEAR_CORRELATIONS, RESET_TRIMS, RESET_WINDOWS, make_rules, power_on_registers
 from tsu_emu.digital.timing import make_timing

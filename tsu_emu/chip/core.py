@@ -14,7 +14,7 @@ from tsu_emu import state as S
 from tsu_emu.chip.core_loop import NOBODY, SLICE, at_window, compare_at, lines_at, seen, takes, work, work_on
 from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.plant import Plant
-from tsu_emu.chip.windows import Memory
+from tsu_emu.chip.window_memory import Memory
 from tsu_emu.config import ConfigError, Core
 from tsu_emu.cpu import elf, hart
 from tsu_emu.cpu.machine import MSCRATCH, TIMER, peek_csr, poke_csr

@@ -6,7 +6,7 @@ import numpy as np
 
 from tsu_contract.registers import REGISTER_SPACE, WINDOW_STRIDE
 from tsu_emu import state as S
-from tsu_emu.chip.windows import load_word, store_word
+from tsu_emu.chip.window_memory import load_word, store_word
 from tsu_emu.cpu.hart import BUS, UNTIL, bus_fault, finish_load, finish_store, run
 from tsu_emu.cpu.machine import EXTERNAL, SOFTWARE, TIMER
 from tsu_emu.cpu.state import BUS_LOAD
@@ -130,7 +130,7 @@ def work(core, all_rules, timings, harts, models, rom, ram, until, watch):  # ty
 @unfolded
 def at_window(core, p, memory, harts, models):  # type: ignore[no-untyped-def]
     """Carries out the access at which `work` returned BUS; False if it is none that may be made to a window, or one that
-    `WindowPort` is to make. p : Plant; memory : `windows.Memory`"""
+    `WindowPort` is to make. p : Plant; memory : `window_memory.Memory`"""
     c, h, timing = core[0], harts[0], p.timing[0]
     address, load = Z(h.bus_address) - models[0].mmio_base, h.bus_kind == U(BUS_LOAD)
     if p.rules[0].placed > 0:
