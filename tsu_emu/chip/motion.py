@@ -51,7 +51,7 @@ class Motion:
     def advance(self, until: int, word: int = -1, mask: int = 0, wanted: int = 0) -> bool:
         """Chip time goes to `until`, or to the cycle at which a register word is as wanted: True then."""
         while self.observer is not None and (due := int(self._state.events.min())) < until:
-            met = self._go(due, word, mask, wanted)
+            met = self._next(due, word, mask, wanted)
             self.observer()
             if met:
                 return True
@@ -60,14 +60,35 @@ class Motion:
             self.observer()
         return met
 
+    def _next(self, due: int, word: int, mask: int, wanted: int) -> bool:
+        """The events of cycle `due`, which are the next. A firmware's that stands alone is worth no call of the compiled loop."""
+        s = self._state
+        if s.events[S.EVENT_FIRMWARE] != due or np.count_nonzero(s.events == due) > 1:
+            return self._go(due, word, mask, wanted)
+        if self._met(word, mask, wanted):
+            return True
+        s.time[S.NOW] = max(int(s.time[S.NOW]), due)
+        self._step_firmware(due, self._watch(word, mask, wanted))
+        return self._met(word, mask, wanted) or (bool(s.events.min() <= due) and self._go(due, word, mask, wanted))
+
+    def _met(self, word: int, mask: int, wanted: int) -> bool:
+        """Whether a register word is as wanted when all of NOW has happened."""
+        s = self._state
+        if word < 0 or s.events.min() <= s.time[S.NOW]:
+            return False
+        return not (int(peek_word(s.core[0], self._plant.rules[0], word)) ^ wanted) & mask
+
+    def _watch(self, word: int, mask: int, wanted: int) -> NDArray[np.int64]:
+        """What `core_loop.work` is to watch; the core changes CPU.STATUS without an access."""
+        return np.array([ALL if word == W.CPU_STATUS else word, mask, wanted])
+
     def _go(self, until: int, word: int, mask: int, wanted: int) -> bool:
         """As `advance`, without an observer."""
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
         if self._plant.general:
             self._parameters.keep_up()
-        # the core changes CPU.STATUS without an access
-        watch = np.array([ALL if word == W.CPU_STATUS else word, mask, wanted])
+        watch = self._watch(word, mask, wanted)
         while True:
             reason, action = machine.advance(self._plant, self._running, until, word, np.uint32(mask), np.uint32(wanted), BUDGET)
             if self._plant.deferred:
