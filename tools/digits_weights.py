@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from in_process import open_in_process
 from six_cells import fields_of
 
 from tsu_apps.models import Boltzmann
+from tsu_testing.in_process import open_in_process
 
 if TYPE_CHECKING:
-    from in_process import InProcessChip
+    from tsu_testing.in_process import InProcessChip
 
 sys.path.append(str(Path(__file__).resolve().parent / "experiments"))
 

@@ -12,8 +12,9 @@ import numpy as np
 from tsu_apps.models import Boltzmann, exact
 
 if TYPE_CHECKING:
-    from in_process import InProcessChip
     from numpy.typing import NDArray
+
+    from tsu_testing.in_process import InProcessChip
 
 SIX: Mapping[str, object] = {
     "fabric.topology.cells": 6, "fabric.planes": 256, "coupling.dac.bits": 10, "bias.dac.bits": 10, "coupling.gain_sigma": 0.05,

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from digits_weights import deployed, ideal
-from in_process import InProcessChip, open_in_process
 from six_cells import SIX, distance
 
 from tsu_apps.calibrate import Calibrator, Work
 from tsu_apps.report import Row, format_rows, write_json
 from tsu_apps.specify import Lattice, Option, Specification, Unreachable, Verdict, find
 from tsu_apps.specify.lattice import Point
+from tsu_testing.in_process import InProcessChip, open_in_process
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

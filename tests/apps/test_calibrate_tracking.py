@@ -19,7 +19,7 @@ from tsu_driver import Linear
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
 
-from in_process import InProcessChip, open_in_process
+from tsu_testing.in_process import InProcessChip, open_in_process
 
 TRIMS = {"trim.bits": 9, "trim.offset_full_scale_kt": 0.8, "fabric.planes": 64}
 SIGMA, TAU_S = 0.03, 600.0

@@ -338,7 +338,7 @@ BAD: dict[str, tuple[Callable[[tsu.Chip], object], str]] = {
     "not finite": (lambda c: inverse(c, np.array([[1, np.nan], [0, 1]])), r"A\[0, 1\] is nan"),
     "diagonal": (lambda c: solve(c, np.diag([1.0, 0.0]), np.ones(2)), r"A\[1, 1\] is 0.0"),
     "not definite": (lambda c: solve(c, np.array([[1.0, 2], [2, 1]]), np.ones(2)), "not positive definite"),
-    "not symmetric": (lambda c: inverse(c, np.array([[1.0, 0.5], [0, 1]])), "not symmetric"),
+    "not symmetric": (lambda c: inverse(c, np.array([[3.0, 1.5], [0, 3]])), r"not symmetric: A\[0, 1\] is 1.5, A\[1, 0\] is 0.0"),
     "b": (lambda c: solve(c, np.eye(2), np.ones(3)), r"b has shape \(3,\)"),
     "b infinite": (lambda c: solve(c, np.eye(2), np.array([1, np.inf])), r"b\[1\] is inf"),
     "b zero": (lambda c: solve(c, np.eye(2), np.zeros(2)), "b is 0"),

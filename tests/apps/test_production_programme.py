@@ -12,11 +12,10 @@ import pytest
 pytest.importorskip("scipy")
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
 
-from in_process import open_in_process
-
 from tsu_apps.command import main
 from tsu_apps.production import STANDARD, Limit, Programme, as_toml, bench_of, judged, load, lot_rows
 from tsu_apps.production.values import STEPS
+from tsu_testing.in_process import open_in_process
 
 SMALL = {"fabric.topology.visible": 8, "fabric.topology.hidden": 8}
 """digits-typical with 16 cells and 128 couplers."""

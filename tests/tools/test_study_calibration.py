@@ -13,7 +13,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in 
 
 import calibration  # noqa: E402
 import six_cells  # noqa: E402
-from in_process import open_in_process  # noqa: E402
+
+from tsu_testing.in_process import open_in_process  # noqa: E402
 
 
 def test_the_law_of_symmetric_cells_is_boltzmanns() -> None:

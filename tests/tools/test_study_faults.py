@@ -13,9 +13,9 @@ pytest.importorskip("xarray")
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("tools", "tools/study")]
 
 import faults  # noqa: E402
-from in_process import open_in_process  # noqa: E402
 
 from tsu_apps.calibrate import Work, self_test  # noqa: E402
+from tsu_testing.in_process import open_in_process  # noqa: E402
 
 SMALL = {
     "fabric.topology.cells": 24, "adc.count": 2, "adc.buffer": 64, "cell.offset_sigma_kt": 0.1, "coupling.gain_sigma": 0.02,

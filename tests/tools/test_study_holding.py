@@ -13,7 +13,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in 
 
 import holding  # noqa: E402
 import intervals  # noqa: E402
-from in_process import open_in_process  # noqa: E402
+
+from tsu_testing.in_process import open_in_process  # noqa: E402
 
 
 def test_offsets_are_held_beside_a_workload_and_not_without(monkeypatch: pytest.MonkeyPatch) -> None:

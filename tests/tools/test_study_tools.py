@@ -23,6 +23,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
 
 from tsu_apps.study import Fleet, run
+from tsu_testing.in_process import open_in_process
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -35,7 +36,7 @@ def module(name: str) -> Any:
     return importlib.import_module(name)
 
 
-in_process, bits, spread = map(module, ("in_process", "bits", "spread"))
+bits, spread = map(module, ("bits", "spread"))
 
 
 # Chips in process
@@ -63,14 +64,14 @@ def test_a_chip_in_process_is_bit_for_bit_that_of_the_daemon(name: str) -> None:
     changes = {"coupling.dac.bits": 7}
     with tsu.open(url) as chip, Instruments(str(chip.instruments_url)) as lab, Oracle(str(chip.oracle_url)) as oracle:
         wanted = [repr(seen) for seen in life(chip, lab, oracle)]
-    with in_process.open_in_process(name, die_seed=7, run_seed=8, changes=changes) as chip:
+    with open_in_process(name, die_seed=7, run_seed=8, changes=changes) as chip:
         assert [repr(seen) for seen in life(chip, chip.instruments, chip.oracle)] == wanted
-    with in_process.open_in_process(name, die_seed=7, run_seed=9, changes=changes) as chip:
+    with open_in_process(name, die_seed=7, run_seed=9, changes=changes) as chip:
         assert [repr(seen) for seen in life(chip, chip.instruments, chip.oracle)][-1] != wanted[-1]
 
 
 def test_refusals_are_the_same_and_a_closed_chip_says_so() -> None:
-    with in_process.open_in_process("ideal-16") as chip:
+    with open_in_process("ideal-16") as chip:
         with pytest.raises(tsu.HostError, match="1310"):
             chip.instruments.ambient(1310.0)
         with pytest.raises(OracleError, match="no-such"):

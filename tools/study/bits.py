@@ -11,13 +11,13 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from in_process import open_in_process
 
 from tsu_apps.models import Boltzmann, exact
 from tsu_apps.models.exact import state_numbers
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study, mean_error
 from tsu_emu.config import shipped
+from tsu_testing.in_process import open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from digits_weights import deployed, ideal
-from in_process import InProcessChip, open_in_process
 from six_cells import SIX, distance
 
 from tsu_apps.calibrate import Calibrator, Work
@@ -22,6 +21,7 @@ from tsu_apps.calibrate.couplers import Couplers
 from tsu_apps.calibrate.procedure import Procedure, rms_less
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study, mean_error
+from tsu_testing.in_process import InProcessChip, open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from in_process import open_in_process
 from six_cells import SIX, distance
 
 from tsu_apps.calibrate import Calibrator, Work
@@ -16,6 +15,7 @@ from tsu_apps.calibrate.procedure import rms_less
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study, mean_error
 from tsu_emu.config import shipped
+from tsu_testing.in_process import open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from in_process import InProcessChip, open_in_process
 
 from tsu_apps.calibrate import SelfTest, Work, self_test
 from tsu_apps.report import Row
 from tsu_apps.study import Point, Quantity, Study
 from tsu_emu.config import shipped
+from tsu_testing.in_process import InProcessChip, open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

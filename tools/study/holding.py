@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from in_process import InProcessChip, open_in_process
 
 from tsu_apps.calibrate import Calibrator, Policy, Tracker, Work, measure_drift
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study
 from tsu_contract.capabilities import LSB_SCALE
 from tsu_emu.config import shipped
+from tsu_testing.in_process import InProcessChip, open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

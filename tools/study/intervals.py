@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from in_process import open_in_process
 from six_cells import distance, problem
 
 from tsu_apps.calibrate import Calibrator, Policy, Tracker, Work
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study, mean_error
 from tsu_emu.config import load, shipped
+from tsu_testing.in_process import open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from bits import imprecise
 from digits_weights import deployed
-from in_process import open_in_process
 from six_cells import distance
 
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study, mean_error
 from tsu_emu.config import shipped
+from tsu_testing.in_process import open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from in_process import InProcessChip, open_in_process
 from six_cells import fields_of
 
 from tsu_apps.calibrate.work import Work, field_of
@@ -23,6 +22,7 @@ from tsu_apps.production.values import STEPS
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study
 from tsu_emu.config import shipped
+from tsu_testing.in_process import InProcessChip, open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,7 +12,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from in_process import open_in_process
 
 from tsu_apps.calibrate import Work
 from tsu_apps.calibrate.converters import Adc
@@ -20,6 +19,7 @@ from tsu_apps.linear import Looks, solve
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study, mean_error
 from tsu_emu.config import load, shipped
+from tsu_testing.in_process import open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from in_process import open_in_process
 from truth import Truth
 
 from tsu_apps.characterise import cells
@@ -17,6 +16,7 @@ from tsu_apps.characterise.lab import Lab
 from tsu_apps.report import Row
 from tsu_apps.study import Point, Quantity, Study
 from tsu_emu.config import Pbit, load, shipped
+from tsu_testing.in_process import open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from in_process import open_in_process
 from scipy.stats import binomtest, norm
 from six_cells import fields_of
 
@@ -18,6 +17,7 @@ from tsu_apps.calibrate.cells import Offsets
 from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study, mean_error
 from tsu_emu.config import shipped
+from tsu_testing.in_process import open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from in_process import InProcessChip, open_in_process
 from six_cells import SIX
 
 from tsu_apps.calibrate.couplers import matrix
@@ -21,6 +20,7 @@ from tsu_apps.report import Row
 from tsu_apps.study import Axis, Point, Quantity, Study
 from tsu_apps.twin import Fit, Prediction, measure, observed, predict, save_config
 from tsu_contract.capabilities import LSB_SCALE
+from tsu_testing.in_process import InProcessChip, open_in_process
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -37,9 +37,9 @@ class Ranges:
         self.cell = c.range_cell * RANGE_SCALE
 
     def matrix(self, A: ArrayLike) -> Floats:
-        """A as (n, n) float64; ValueError unless it is finite, square, not larger than the chip, its diagonal positive.
+        """A as (n, n) float64; ValueError unless it is finite, square, symmetric, no larger than the chip, its diagonal positive.
 
-        Whether it is symmetric and positive definite, the driver says when it is programmed.
+        Whether it is positive definite, the driver says when it is programmed.
         """
         matrix = np.array(A, np.float64)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not 1 <= len(matrix) <= self.cells:
@@ -47,6 +47,9 @@ class Ranges:
         if not np.isfinite(matrix).all():
             i, j = np.argwhere(~np.isfinite(matrix))[0].tolist()
             raise ValueError(f"A[{i}, {j}] is {matrix[i, j]}; finite numbers are expected")
+        if not np.allclose(matrix, matrix.T):
+            i, j = np.unravel_index(int(np.argmax(abs(matrix - matrix.T))), matrix.shape)
+            raise ValueError(f"A is not symmetric: A[{i}, {j}] is {matrix[i, j]}, A[{j}, {i}] is {matrix[j, i]}")
         if not (matrix.diagonal() > 0).all():
             i = int(np.argmin(matrix.diagonal()))
             raise ValueError(f"A[{i}, {i}] is {matrix[i, i]}; the diagonal of a positive definite matrix is positive")
