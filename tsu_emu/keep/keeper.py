@@ -24,7 +24,7 @@ from tsu_emu.server.session import Server
 from tsu_emu.server.sessions import Decision
 
 LOG = logging.getLogger("tsu_emu.keep")
-BUSY_SECONDS = 0.5
+BUSY_SECONDS = 0.35
 """Processor time after which another snapshot is taken: what a start after a crash may have to do again."""
 WORTH = 20.0
 """A snapshot that takes long is taken after so many times what the last one took."""
