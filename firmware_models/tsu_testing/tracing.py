@@ -1,7 +1,7 @@
 """What a firmware core executes, instruction by instruction: counts for coverage, and the last instructions.
 
-A tracer takes the place of `FirmwareCore.work` and `work_on`, and calls them for an instruction at a time. It changes nothing:
-state and time of the chip are bit for bit what they are without it.
+A tracer takes the place of `FirmwareCore.work` and calls it for an instruction at a time; accesses to windows are left to the
+core's Python. It changes nothing: state and time of the chip are bit for bit what they are without it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from tsu_emu.chip import Chip
 from tsu_emu.chip.core import FirmwareCore
-from tsu_emu.chip.core_loop import NOBODY, SLICE, at_window, seen, work, work_on
-from tsu_emu.chip.plant import Plant
-from tsu_emu.chip.window_memory import Memory
+from tsu_emu.chip.core_loop import NOBODY, SLICE, work, work_on
 from tsu_emu.cpu.hart import BUS, UNTIL
 from tsu_emu.cpu.state import BUS_NONE
 from tsu_emu.digital import words as W
@@ -76,6 +74,11 @@ def traced(core, rules, timings, harts, models, rom, ram, until, watch, executed
             return reason, effects
 
 
+def left(*_: object) -> tuple[int, int]:
+    """In place of `core_loop.work_on`: every access that `work` leaves goes by the core's bus."""
+    return BUS, 0
+
+
 class Tracer:
     """Notes what the core of a chip executes from now on, until `stop`; a context manager. ValueError: the chip has no core.
 
@@ -90,7 +93,7 @@ class Tracer:
         self.executed: NDArray[np.uint32] = np.zeros((2, halfwords), np.uint32)
         self.jumped: NDArray[np.uint32] = np.zeros((2, halfwords), np.uint32)
         self._rows, self._number = np.zeros(last, ROW), np.zeros(1, np.int64)
-        self._core.work, self._core.work_on = self._work, self._work_on
+        self._core.work, self._core.work_on = self._work, left
 
     def __enter__(self) -> Tracer:
         return self
@@ -102,14 +105,6 @@ class Tracer:
         noted = self.executed, self.jumped, self._rows, self._number
         reason, effects = traced(*(*arguments, *noted))
         return reason, effects
-
-    def _work_on(self, core: Any, plant: Plant, memory: Memory, *rest: Any) -> tuple[int, int]:
-        harts, model, *_, until, watch = rest
-        if not at_window(core, plant, memory, harts, model):
-            return BUS, 0
-        if int(harts["cycle"][0]) > until or seen(core, plant.rules, watch):
-            return UNTIL, 0
-        return self._work(core, plant.rules, plant.timing, *rest)
 
     def stop(self) -> None:
         """The core runs untraced again; what was noted stays."""
