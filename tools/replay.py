@@ -1,8 +1,8 @@
 """Sends the messages of a record again, and says where the first reply differs.
 
-`tools/replay.py RECORD URL`: RECORD as `tsu_firmware --record` writes it; URL is `emu:NAME?die_seed=..`, for which a fresh
-emulator is started, or `ipc://..`, `tcp://..` of a daemon that nobody has talked to yet. Exit code 0: every word of every reply
-is the same, as it must be on a chip of the same configuration and seeds; 1: a difference; 2: the record or the URL is wrong.
+`tools/replay.py RECORD URL [--map FILE]`: RECORD as `tsu_firmware --record` writes it; URL is `emu:NAME?die_seed=..`, for which a
+fresh emulator is started, or `ipc://..`, `tcp://..` of a daemon that nobody has talked to yet. Exit code 0: all words of all
+replies are the same, as on every chip of that configuration and seeds; 1: a difference; 2: the record or the URL is wrong.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tsu_contract.errors import ProtocolError
+from tsu_contract.extension import BASE, RegisterMap
 from tsu_contract.operations import Op
-from tsu_contract.registers import MAP_HASH, REGISTERS, WINDOW_AT, WINDOW_STRIDE
 from tsu_contract.wire import Kind, Reply, Request, decode_reply, decode_request
 from tsu_driver.daemon import Daemon
 from tsu_driver.errors import HostError, LinkError
 from tsu_driver.links import ZmqLink
+from tsu_driver.names import find_map
 from tsu_driver.opening import emulator_command
 
 MAGIC = b"TSUREC1\n"
@@ -70,25 +71,20 @@ def _messages(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
         yield direction, frames
 
 
-def place_name(address: int, contract: bool = True) -> str:
-    """Name of what is at a byte address of the contract: SEQ.STATUS, SPIN word 3; of another map the address alone."""
-    if not contract:
-        return f"address {address:#x}"
-    window = WINDOW_AT.get(address // WINDOW_STRIDE)
-    if window is not None:
-        return f"{window.name} word {(address - window.address) // 4}"
-    for register in REGISTERS.values():
+def place_name(address: int, within: RegisterMap = BASE) -> str:
+    """Name of what is at a byte address of a map: SEQ.STATUS, SPIN word 3; the address if nothing is."""
+    for window in within.windows.values():
+        if window.address <= address < window.address + window.size:
+            return f"{window.name} word {(address - window.address) // 4}"
+    for register in within.registers.values():
         if register.address <= address < register.address + 4 * register.words * register.count:
             index = (address - register.address) // (4 * register.words)
             return register.name + (f"[{index}]" if register.count > 1 else "")
     return f"address {address:#x}"
 
 
-def first_difference(request: Request, recorded: Reply, replayed: Reply, contract: bool = True) -> str | None:
-    """What differs between two replies to a request, or None. Sessions and start-up texts may differ.
-
-    contract : whether the chip's map is the contract's
-    """
+def first_difference(request: Request, recorded: Reply, replayed: Reply, within: RegisterMap = BASE) -> str | None:
+    """What differs between two replies to a request, or None. Sessions and start-up texts may differ."""
     if request.kind is Kind.HELLO:
         for key in ("map_hash", "name"):
             if recorded.body.get(key) != replayed.body.get(key):
@@ -96,10 +92,10 @@ def first_difference(request: Request, recorded: Reply, replayed: Reply, contrac
         return None
     if recorded.t_start != replayed.t_start:
         return f"chip time before it: recorded {recorded.t_start}, replayed {replayed.t_start}"
-    return _data_difference(request, recorded, replayed, contract) or _header_difference(recorded, replayed)
+    return _data_difference(request, recorded, replayed, within) or _header_difference(recorded, replayed)
 
 
-def _data_difference(request: Request, recorded: Reply, replayed: Reply, contract: bool) -> str | None:
+def _data_difference(request: Request, recorded: Reply, replayed: Reply, within: RegisterMap) -> str | None:
     frames = 0
     for k in range(min(recorded.executed, replayed.executed)):
         op, address = Op(int(request.records["op"][k])), int(request.records["addr"][k])
@@ -110,7 +106,7 @@ def _data_difference(request: Request, recorded: Reply, replayed: Reply, contrac
             frames += 1
         for word, x, y in pairs:
             if x != y:
-                place = place_name(address + 4 * word, contract)
+                place = place_name(address + 4 * word, within)
                 return f"operation {k}, {op.name} {place}: recorded {x:#010x}, replayed {y:#010x}"
     return None
 
@@ -123,18 +119,20 @@ def _header_difference(recorded: Reply, replayed: Reply) -> str | None:
     return None
 
 
-def replay(exchanges: list[Exchange], endpoint: str) -> str | None:
+def replay(exchanges: list[Exchange], endpoint: str, within: RegisterMap = BASE) -> str | None:
     """The first difference and the number of its message, or None if there is none.
 
-    endpoint : of a daemon whose chip has done nothing yet. LinkError if it does not answer.
+    endpoint : of a daemon whose chip has done nothing yet; within : its register map. LinkError if it does not answer,
+    ValueError if the record is of a chip with another map.
     """
-    link, session, contract = ZmqLink(endpoint), 0, True
+    _check_map(exchanges, within)
+    link, session = ZmqLink(endpoint), 0
     try:
         for number, (request, recorded) in enumerate(exchanges):
             reply = link.call(replace(request, session=session), TIMEOUT_S)
             if request.kind is Kind.HELLO:
-                session, contract = reply.session, request.body.get("map_hash") == MAP_HASH
-            difference = first_difference(request, recorded, reply, contract) if recorded else None
+                session = reply.session
+            difference = first_difference(request, recorded, reply, within) if recorded else None
             if difference:
                 return f"message {number}: {difference}"
     finally:
@@ -142,13 +140,19 @@ def replay(exchanges: list[Exchange], endpoint: str) -> str | None:
     return None
 
 
+def _check_map(exchanges: list[Exchange], within: RegisterMap) -> None:
+    hashes = {request.body.get("map_hash") for request, _ in exchanges if request.kind is Kind.HELLO}
+    if hashes - {within.hash}:
+        raise ValueError("the record is of a chip with another register map; --map FILE names the file of its folded table")
+
+
 @contextmanager
-def served(url: str) -> Iterator[str]:
-    """The endpoint of a daemon that is there, or of one that is started for an `emu:` URL."""
+def served(url: str, map: Path | None = None) -> Iterator[str]:
+    """The endpoint of a daemon that is there, or of one that is started for an `emu:` URL, with a register map of one's own."""
     if not url.startswith("emu:"):
         yield url
         return
-    daemon = Daemon(emulator_command(url))
+    daemon = Daemon(emulator_command(url, map))
     try:
         yield daemon.endpoint
     finally:
@@ -160,11 +164,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Sends a record's messages again and compares every word of the replies.")
     parser.add_argument("record", type=Path)
     parser.add_argument("url")
+    parser.add_argument("--map", type=Path, metavar="FILE", help="the chip's register map, if it is not the contract's")
     options = parser.parse_args(arguments)
     try:
-        exchanges = read_record(options.record)
-        with served(options.url) as endpoint:
-            difference = replay(exchanges, endpoint)
+        exchanges, within = read_record(options.record), find_map(options.map)
+        with served(options.url, options.map) as endpoint:
+            difference = replay(exchanges, endpoint, within)
     except (OSError, ValueError, HostError, LinkError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2

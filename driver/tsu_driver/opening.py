@@ -63,7 +63,7 @@ def open(
 def _open(url: str, timeout_s: float, map: str | os.PathLike[str] | None) -> Chip:
     registers = find_map(map)
     if url.startswith("emu:"):
-        daemon = Daemon(emulator_command(url) + ([] if map is None else ["--set", f"map.file={os.fspath(map)}"]))
+        daemon = Daemon(emulator_command(url, map))
         chip = _connect(daemon.endpoint, timeout_s, daemon.close, registers)
         chip.instruments_url, chip.oracle_url = daemon.doors.get("instruments"), daemon.doors.get("oracle")
         return chip
@@ -72,8 +72,8 @@ def _open(url: str, timeout_s: float, map: str | os.PathLike[str] | None) -> Chi
     raise HostError(f"cannot open {url!r}; a URL is ipc://path, tcp://host:port, tcp+curve://... or emu:NAME-or-PATH")
 
 
-def emulator_command(url: str) -> list[str]:
-    """Program and arguments that serve an `emu:` URL."""
+def emulator_command(url: str, map: str | os.PathLike[str] | None = None) -> list[str]:
+    """Program and arguments that serve an `emu:` URL, with the file of a register map of one's own."""
     name, _, query = url.removeprefix("emu:").partition("?")
     if not name:
         raise HostError(f"{url!r} names no configuration; emu:NAME-or-PATH is expected")
@@ -89,6 +89,8 @@ def emulator_command(url: str) -> list[str]:
         if not good.fullmatch(value):
             raise HostError(f"{url!r}: {key} is {value!r}; {what} is expected")
         command += [QUERY[key], value] if key != "bench" else [QUERY[key]] * int(value)
+    if map is not None:
+        command += ["--set", f"map.file={os.fspath(map)}"]
     if importlib.util.find_spec("tsu_emu") is None:
         raise LinkError(f"{url!r} needs the emulator, which is not installed: pip install tsu-emu")
     return command

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from own.moving import SOC, outputs
+from tools.replay import place_name, replay
 from tsu_contract.extension import BASE, RegisterMap, load_map, map_of
 from tsu_contract.places import NOWHERE
 from tsu_contract.registers import REGISTERS, WINDOWS, MapError
+from tsu_contract.wire import Kind, Request
 
 SEQ, TUNER, BIAS = 0x4000, 0x00400000, 0x00300000
 
@@ -53,6 +55,14 @@ def test_every_address_comes_back(moved: RegisterMap) -> None:
         assert moved.places.inward_one(address) == NOWHERE | address & 3
         with pytest.raises(KeyError):
             moved.name_at(address)
+
+
+def test_a_replay_names_places_by_the_map_of_the_record(moved: RegisterMap) -> None:
+    places = {SEQ + 4: "SEQ.STATUS", BIAS + 8: "BIAS word 2", TUNER + 0x100: "TUNER.STATUS", SEQ + 0x10: "address 0x4010"}
+    assert {address: place_name(address, moved) for address in places} == places
+    record = [(Request(Kind.HELLO, 0, 0, body={"map_hash": moved.hash}), None)]
+    with pytest.raises(ValueError, match="another register map; --map FILE"):
+        replay(record, "ipc:///nobody/there")
 
 
 Table = dict[str, Any]
