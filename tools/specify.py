@@ -1,130 +1,33 @@
 """The cheapest chip on which an app loses no more than is tolerated, over many dies.
 
-    tools/run specify --app six --loss .03 [--json FILE] [--figure FILE] [--toml FILE] [--workers N]
+    tools/run specify --app six --loss .03 [--json FILE] [--figure FILE] [--toml FILE]
 
 Options are bits of the converters, mismatch, bits of trims and how often a chip is calibrated anew; each die is calibrated
 through its pins, then drifts until the next calibration, and is judged by the truth: of `six`, the total variation distance from
 the law asked for; of `digits`, nats that weights trained on a chip without errors lose. Costs are assumed: docs/specification.md.
+
+What was measured is kept in --store and found again, so a search that was broken off goes on when it is started anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from digits_weights import deployed, ideal
-from six_cells import SIX, distance
+from specified import APPS, App
 
-from tsu_apps.calibrate import Calibrator, Work
+from tsu_apps.ending import ended
 from tsu_apps.report import Row, format_rows, write_json
-from tsu_apps.specify import Lattice, Option, Specification, Unreachable, Verdict, find
+from tsu_apps.specify import Lattice, Specification, Unreachable, Verdict, find
 from tsu_apps.specify.lattice import Point
-from tsu_testing.in_process import InProcessChip, open_in_process
+from tsu_apps.study import Asking, EngineLost, Fleet, MeasureFailed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-DRIFT: Mapping[str, object] = {
-    "cell.offset_drift.ou_sigma": 0.02, "cell.offset_drift.ou_tau_s": 3600.0, "cell.offset_drift.walk_per_sqrt_hour": 0.005,
-}  # fmt: skip
-"""Of the six cells' chip: what digits-typical has."""
-TRIM_RANGE = 4.0
-"""Full scale of trims, in standard deviations of what they trim."""
-
-
-@dataclass(frozen=True)
-class App:
-    """What is to be specified.
-
-    config : of the chip; mismatches : of its cells' slopes, the dearest last; changes : configuration of a point
-    loss : of a chip that is calibrated and drifted; unit : its unit
-    couplers_a_cell : for the cost of trims, of which a cell has two; calibration_s : chip time of a calibration
-    effort : of calibrations
-    """
-
-    config: str
-    mismatches: Sequence[float]
-    changes: Callable[[Point], dict[str, object]]
-    loss: Callable[[InProcessChip], float]
-    unit: str
-    couplers_a_cell: float
-    calibration_s: float
-    effort: float
-
-    def options(self) -> list[Option]:
-        """Cheapest first."""
-        return [
-            Option("bits", (5, 6, 7, 8, 9, 10)),
-            Option("mismatch", self.mismatches),
-            Option("trim_bits", (0, 5, 6, 7, 8, 9)),
-            Option("interval_s", (100_000, 10_000, 1_000, 100), "s"),
-        ]
-
-    def cost(self, point: Point) -> float:
-        """Area for each coupler, in bits of its DAC, over the share of time in which the chip is not being calibrated.
-
-        A bit of a DAC costs 1, of which each cell's two trims have a share; matching costs 1 at 10 % and goes as sigma^-2
-        (Pelgrom et al., IEEE JSSC 24, 1989, 1433).
-        """
-        area = point["bits"] + (0.1 / point["mismatch"]) ** 2 + 2.0 * point["trim_bits"] / self.couplers_a_cell
-        return area / (1.0 - self.calibration_s / point["interval_s"])
-
-    def one(self, point: Point, die_seed: int) -> float:
-        """Loss of a die at the end of an interval between calibrations."""
-        with open_in_process(self.config, die_seed=die_seed, run_seed=die_seed, changes=self.changes(point)) as chip:
-            Calibrator.of(Work.of(chip, self.effort)).calibrate_all()
-            chip.instruments.skip(float(point["interval_s"]))
-            chip.run(1)
-            return self.loss(chip)
-
-
-def changes_of(point: Point, slope: float, gain: float, offset: float) -> dict[str, object]:
-    """Key paths that all apps have in common; slope, gain, offset : standard deviations."""
-    bits, trim = int(point["bits"]), int(point["trim_bits"])
-    return {
-        "coupling.dac.bits": bits, "bias.dac.bits": bits, "learning.bits": 12, "cell.slope_sigma": slope,
-        "coupling.gain_sigma": gain, "cell.offset_sigma_kt": offset, "trim.bits": trim,
-        "trim.offset_full_scale_kt": min(TRIM_RANGE * offset, 4.0), "trim.slope_full_scale": min(TRIM_RANGE * slope, 0.5),
-    }  # fmt: skip
-
-
-def six(point: Point) -> dict[str, object]:
-    """Six cells as in the study of calibration; couplers match twice as well as slopes, offsets are 2 kT times the mismatch."""
-    s = float(point["mismatch"])
-    return {**SIX, **DRIFT, **changes_of(point, s, 0.5 * s, 2.0 * s)}
-
-
-def digits(point: Point) -> dict[str, object]:
-    """digits-typical, whose mismatch is 5 %, with all spreads in proportion."""
-    s = float(point["mismatch"])
-    share = s / 0.05
-    banks = {f"{bank}.dac.{what}": 0.02 * share for bank in ("coupling", "bias") for what in ("element_sigma", "gain_sigma")}
-    return {**banks, "coupling.pair_gain_sigma": 0.01 * share, **changes_of(point, s, 0.02 * share, 0.2 * share)}
-
-
-@cache
-def ideal_nats() -> float:
-    """Of the digits' weights on a chip without errors."""
-    return ideal()[0]
-
-
-APPS = {
-    "six": App("ideal-16", (0.2, 0.1, 0.05, 0.025), six, distance, "", 5.0, 0.2, 0.1),
-    "digits": App(
-        "digits-typical", (0.2, 0.1, 0.05, 0.025), digits, lambda chip: ideal_nats() - deployed(chip)[0], "nat",
-        85.0, 3.4, 0.5,
-    ),
-}  # fmt: skip
 
 
 def rows_of(app: App, found: Specification, tolerated: float) -> list[Row]:
@@ -176,43 +79,56 @@ def draw(app: App, found: Specification, tolerated: float) -> Figure:
     return figure
 
 
-def one(app: str, point: Point, die_seed: int) -> float:
-    """`App.one` by the app's name, for a process of its own."""
-    return APPS[app].one(point, die_seed)
-
-
-@contextmanager
-def losses_by(app: str, workers: int) -> Iterator[Callable[[Point, Sequence[int]], list[float]]]:
-    """Losses of dies, in the order of their seeds, measured by as many processes."""
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield lambda point, seeds: list(pool.map(one, [app] * len(seeds), [point] * len(seeds), seeds))
+def where(point: Point) -> str:
+    """A point in words."""
+    return ", ".join(f"{name} {value:g}" for name, value in point.items())
 
 
 def told(point: Point, cost: float, verdict: Verdict) -> None:
     """A line for each point."""
     word = "does" if verdict.passes else "does not" if verdict.sure else "undecided"
-    where = ", ".join(f"{name} {value:g}" for name, value in point.items())
-    print(f"{where}: cost {cost:.2f}, loss {verdict.mean:.4g} of {len(verdict.losses)} dies, {word}", flush=True)
+    print(f"{where(point)}: cost {cost:.2f}, loss {verdict.mean:.4g} of {len(verdict.losses)} dies, {word}", flush=True)
 
 
-def main() -> int:
-    """Exit code 0; 1 if no point does; 2 if the request is wrong."""
-    parser = argparse.ArgumentParser("tools/run specify", description="The cheapest chip on which an app loses little enough.")
-    parser.add_argument("--app", choices=tuple(APPS), default="six")
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        "tools/run specify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--app", choices=tuple(APPS), default="six", help="default %(default)s")
     parser.add_argument("--loss", type=float, required=True, metavar="X", help="tolerated mean loss: six, distance; digits, nats")
     parser.add_argument("--seed", type=int, default=1, help="of the dies")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes; as many as processors")
-    for name in ("json", "figure", "toml"):
-        parser.add_argument(f"--{name}", type=Path, metavar="FILE")
-    given = parser.parse_args()
+    parser.add_argument("--workers", type=int, metavar="N", help="processes, 0 for none but this; default one for each processor")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers are used instead, tcp://host:port")
+    parser.add_argument("--store", type=Path, default=Path("report/studies/store"), help="finished dies; default %(default)s")
+    parser.add_argument("--fresh", action="store_true", help="measure what the store has, too")
+    outputs = {"json": "write rows here", "figure": "draw what was measured", "toml": "write what is to be configured"}
+    for name, what in outputs.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=what)
+    given = parser.parse_args(arguments)
     if not 0 < given.loss < np.inf or given.seed < 0:
         parser.error(f"--loss {given.loss:g}, --seed {given.seed}: a loss above 0 and a seed of 0 or more expected")
-    if given.workers < 1:
-        parser.error(f"--workers {given.workers}: 1 or more expected")
+    if given.workers is not None and given.workers < 0:
+        parser.error(f"--workers {given.workers}: 0 or more expected")
+    return given
+
+
+def search(app: App, given: argparse.Namespace) -> Specification:
+    """What `find` finds by dies that a fleet measures."""
+    with Asking(app.study(given.seed), Fleet(given.workers, given.scheduler), given.store, fresh=given.fresh) as asking:
+
+        def losses(point: Point, dies: Sequence[int]) -> list[float]:
+            return [float(values["loss"]) for values in asking.values(point, dies, where(point))]
+
+        return find(Lattice(app.options(), app.cost), losses, given.loss, told=told)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0; 1 if no point does; else those of `ended`."""
+    given = parsed(arguments)
     app = APPS[given.app]
     try:
-        with losses_by(given.app, given.workers) as losses:
-            found = find(Lattice(app.options(), app.cost), losses, given.loss, seed=given.seed, told=told)
+        found = search(app, given)
     except Unreachable as error:
         print(f"specify: {error}", file=sys.stderr)
         return 1
@@ -229,4 +145,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    kept = "interrupted; what was finished is in the store"
+    sys.exit(ended("tools/run specify", main, (EngineLost, MeasureFailed, ImportError), kept))

@@ -22,14 +22,12 @@ def mean_loss(point: Point) -> float:
     return float(0.3 * 2.0 ** -point["bits"] * 16 + point["sigma"] * 2.0 ** (-point["trim"] / 2))
 
 
-def noisy(spread: float, seen: list[Point] | None = None) -> object:
+def noisy(spread: float, seed: int = 1) -> object:
     """Losses of dies with a gamma law of this relative spread, the same dies at all points."""
 
-    def losses(point: Point, seeds: Sequence[int]) -> list[float]:
-        if seen is not None:
-            seen.append(point)
+    def losses(point: Point, dies: Sequence[int]) -> list[float]:
         shape = spread**-2.0
-        draws = [np.random.default_rng(seed).gamma(shape, 1.0 / shape) for seed in seeds]
+        draws = [np.random.default_rng((seed, die)).gamma(shape, 1.0 / shape) for die in dies]
         return [mean_loss(point) * float(draw) for draw in draws]
 
     return losses
@@ -65,14 +63,14 @@ def test_noise_of_dies_makes_it_careful_and_not_wrong() -> None:
     found is dearer than the optimum by a step or so. Without a test, on one die each, most searches are wrong."""
     lattice, wrong, dearer = Lattice(OPTIONS, cost), 0, []
     for seed in range(40):
-        found = find(lattice, noisy(0.4), 0.05, seed=seed)  # type: ignore[arg-type]
+        found = find(lattice, noisy(0.4, seed), 0.05)  # type: ignore[arg-type]
         wrong += mean_loss(found.point) > 0.05
         dearer.append(found.cost / cost(optimum(lattice, 0.05)))
     assert wrong <= 6
     assert 1.0 <= np.mean(dearer) < 1.6
     naive = 0
     for seed in range(40):
-        one = [p for p in map(lattice.point, lattice.places) if noisy(0.4)(p, [seed])[0] <= 0.05]  # type: ignore[operator]
+        one = [p for p in map(lattice.point, lattice.places) if noisy(0.4, seed)(p, [0])[0] <= 0.05]  # type: ignore[operator]
         naive += mean_loss(one[0]) > 0.05
     assert naive > 12
 
@@ -90,7 +88,7 @@ def test_the_test_over_dies_is_wrong_as_seldom_as_it_says() -> None:
 
     def run(mean: float, seed: int) -> Verdict:
         rng = np.random.default_rng(seed)
-        return verdict(lambda seeds: mean + 0.3 * rng.standard_normal(len(seeds)), range(max(DIES)), 1.0)  # type: ignore[arg-type]
+        return verdict(lambda dies: mean + 0.3 * rng.standard_normal(len(dies)), range(max(DIES)), 1.0)  # type: ignore[arg-type]
 
     edge = [run(1.0, seed) for seed in range(1000)]
     assert sum(v.passes for v in edge) < 84
@@ -109,4 +107,4 @@ def test_what_is_no_lattice_is_refused() -> None:
     with pytest.raises(ValueError, match="names that differ"):
         Lattice([OPTIONS[0], OPTIONS[0]], cost)
     with pytest.raises(ValueError, match="a loss of nan"):
-        verdict(lambda seeds: [np.nan] * len(seeds), range(40), 1.0)
+        verdict(lambda dies: [np.nan] * len(dies), range(40), 1.0)

@@ -20,7 +20,7 @@ pytest.importorskip("h5netcdf")
 pytest.importorskip("matplotlib")
 
 from study_helpers import serial, study
-from tsu_apps.study import Axis, Fleet, load, mean_error, run
+from tsu_apps.study import Asking, Axis, Fleet, MeasureFailed, load, mean_error, run
 from tsu_apps.study.__main__ import NoStudy, conduct_all, parser, publish, write_rows
 from tsu_apps.study.definition import Cell, code_digest
 from tsu_apps.study.fleet import BATCH_S, Pace
@@ -202,6 +202,22 @@ def test_an_error_is_of_its_cell_alone(tmp_path: Path) -> None:
     good = serial(tmp_path, study()).data
     np.testing.assert_array_equal(results.data["x"].sel(mean=1.0), good["x"].sel(mean=1.0))
     assert np.isnan(results.data["more"].sel(mean=2.0)).all()
+
+
+def test_what_is_asked_for_is_measured_once_and_kept(tmp_path: Path) -> None:
+    """By workers as by none, found again by whoever asks next and by the whole study; what fails is told at the end."""
+    wanted = serial(tmp_path, study()).data["x"].sel(mean=2.0).values
+    for workers in (2, 0):
+        with Asking(study(), Fleet(workers), tmp_path / "asked", fresh=workers == 2) as asking:
+            found = [asking.values({"mean": 2.0}, dies) for dies in ([4, 1], range(6))]
+        assert [[float(v["x"]) for v in each] for each in found] == [wanted[[4, 1]].tolist(), wanted[:6].tolist()]
+    assert run(study(), Fleet(0), tmp_path / "asked").found == 6
+    with Asking(study(study_tasks.raising), Fleet(0), tmp_path) as asking:
+        with pytest.raises(MeasureFailed, match=r"2 of 2 failed; normal: die 0, mean = 2\.0\n(?s:.*)no 2\.0"):
+            asking.values({"mean": 2.0}, (0, 1))
+        assert len(asking.values({"mean": 1.0}, (0, 1))) == 2
+        with pytest.raises(ValueError, match=r"study normal has no point \{\'mean\': 4\.0\}"):
+            asking.values({"mean": 4.0}, (0,))
 
 
 def test_a_cell_that_kills_its_workers_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:

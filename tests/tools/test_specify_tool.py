@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tomllib
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ pytest.importorskip("matplotlib")
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("tools", "tools/study")]
 
 import specify  # noqa: E402
-from specify import APPS, draw, losses_by, rows_of, toml_of  # noqa: E402
+from specified import APPS  # noqa: E402
+from specify import draw, rows_of, toml_of  # noqa: E402
 
 from tsu_apps.specify import Lattice, Specification, find  # noqa: E402
 from tsu_apps.specify.lattice import Point  # noqa: E402
@@ -45,8 +47,9 @@ def test_the_six_cells_lose_by_every_option() -> None:
     assert 0 < good < 0.03
     for worse in ({"bits": 5}, {"trim_bits": 0}, {"interval_s": 100_000}):
         assert np.mean([app.one(GOOD | worse, seed) for seed in (1, 2)]) > 1.5 * good, worse
-    with losses_by("six", 1) as losses:
-        assert losses(GOOD, (2,)) == dies[1:]
+    study = app.study(seed=1)
+    assert dict(GOOD) in study.points
+    assert study.measure(GOOD, 2) == {"loss": dies[1]}
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +57,9 @@ def found() -> Specification:
     """By a loss that is worked out, with a little noise of dies."""
     app = APPS["six"]
 
-    def losses(point: Point, seeds: object) -> list[float]:
+    def losses(point: Point, dies: Sequence[int]) -> list[float]:
         mean = 2.0 ** -point["bits"] + 0.2 * point["mismatch"] * 2.0 ** (-point["trim_bits"] / 2)
-        return [mean * (1.0 + 0.01 * (seed % 7)) for seed in seeds]  # type: ignore[attr-defined]
+        return [mean * (1.0 + 0.01 * (die % 7)) for die in dies]
 
     return find(Lattice(app.options(), app.cost), losses, 0.015)
 
@@ -75,19 +78,29 @@ def test_what_is_shown_is_what_was_found(found: Specification) -> None:
     assert len(draw(app, found, 0.015).axes) == 1
 
 
-def test_the_program_refuses_what_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    for given in (("--loss", "0"), ("--loss", "nan"), ("--loss", ".1", "--workers", "0")):
-        monkeypatch.setattr(sys, "argv", ["specify", *given])
-        with pytest.raises(SystemExit) as end:
-            specify.main()
-        assert end.value.code == 2
+@pytest.mark.parametrize("wrong", [("--loss", "0"), ("--loss", "nan"), ("--loss", ".1", "--workers", "-1")])
+def test_the_program_refuses_what_is_no_loss(wrong: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as end:
+        specify.main(wrong)
+    assert end.value.code == 2
 
 
-def test_the_program_says_what_is_best_if_nothing_does(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+MEASURED: list[int] = []
+
+
+def measured(point: Point, die_seed: int) -> dict[str, float]:
+    MEASURED.append(die_seed)
+    return {"loss": 0.5 + 0.01 * (die_seed % 7)}
+
+
+def test_the_program_says_what_is_best_if_nothing_does_and_measures_no_die_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    worked_out = nullcontext(lambda point, seeds: [0.5 + 0.01 * (seed % 7) for seed in seeds])
-    monkeypatch.setattr(specify, "losses_by", lambda app, workers: worked_out)
-    monkeypatch.setattr(sys, "argv", ["specify", "--loss", ".1"])
-    assert specify.main() == 1
-    assert "a loss of 0.1 is not reached: the dearest of all has 0.5" in capsys.readouterr().err
+    monkeypatch.setitem(APPS, "six", dataclasses.replace(APPS["six"], measure=measured))
+    given = ("--loss", ".1", "--workers", "0", "--store", str(tmp_path))
+    for _ in range(2):
+        assert specify.main(given) == 1
+        said = capsys.readouterr()
+        assert "a loss of 0.1 is not reached: the dearest of all has 0.5" in said.err
+        assert said.out.startswith("bits 10, mismatch 0.025, trim_bits 9, interval_s 100: cost")
+    assert len(MEASURED) == len(set(MEASURED)) == 6

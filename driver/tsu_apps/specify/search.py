@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from tsu_apps.specify.lattice import Lattice, Point
 from tsu_apps.specify.sequential import DIES, Verdict, verdict
 
+SEARCHED, FRESH = range(max(DIES)), range(max(DIES), 2 * max(DIES))
+"""Dies of the search, and of what confirms it."""
 Losses = Callable[[Point, Sequence[int]], Sequence[float]]
-"""losses(point, die seeds): the loss of each die; never more, on the mean over dies, when an option is better."""
+"""losses(point, numbers of dies): the loss of each die; never more, on the mean over dies, when an option is better."""
 
 
 class Unreachable(ValueError):
@@ -62,16 +64,16 @@ class Specification:
 class _Search:
     """Verdicts so far, and what follows from them, since a loss grows with no option that is better."""
 
-    def __init__(self, lattice: Lattice, losses: Losses, tolerated: float, seeds: Sequence[int], told: Told) -> None:
-        self.lattice, self._losses, self._tolerated, self._seeds, self._told = lattice, losses, tolerated, seeds, told
+    def __init__(self, lattice: Lattice, losses: Losses, tolerated: float, told: Told) -> None:
+        self.lattice, self._losses, self._tolerated, self._told = lattice, losses, tolerated, told
         self.verdicts: dict[int, Verdict] = {}
         self.ruled_out_by = np.full(len(lattice), -1)
         self.chips = 0
 
-    def test(self, number: int, seeds: Sequence[int]) -> Verdict:
+    def test(self, number: int, dies: Sequence[int]) -> Verdict:
         """Measure a point."""
         point = self.lattice.point(self.lattice.places[number])
-        found = verdict(lambda some: self._losses(point, some), seeds, self._tolerated)
+        found = verdict(lambda some: self._losses(point, some), dies, self._tolerated)
         self.chips += len(found.losses)
         self._told(point, float(self.lattice.costs[number]), found)
         if not found.passes:
@@ -88,7 +90,7 @@ class _Search:
             if not len(open_):
                 return best if passing else None
             number = self._middle(open_)
-            self.verdicts[number] = self.test(number, self._seeds)
+            self.verdicts[number] = self.test(number, SEARCHED)
 
     def _middle(self, open_: NDArray[np.int64]) -> int:
         """The point whose verdict settles most others in the worse case: those that cost as much, or those no better."""
@@ -96,22 +98,17 @@ class _Search:
         return int(open_[int(np.argmax(settled))])
 
 
-def find(
-    lattice: Lattice, losses: Losses, tolerated: float, *, seed: int = 1, told: Told = lambda point, cost, found: None
-) -> Specification:
+def find(lattice: Lattice, losses: Losses, tolerated: float, *, told: Told = lambda point, cost, found: None) -> Specification:
     """The cheapest point whose mean loss over dies is shown to be at most `tolerated`, in the search and again on fresh dies.
 
-    seed : of the dies; all points are measured on the same ones. told : called with every point that was measured.
-    Unreachable: the dearest point is not shown to do.
+    losses : is asked for dies 0 to 39 in the search, at all points for the same ones, and for dies 40 to 79 after it
+    told : called with every point that was measured. Unreachable: the dearest point is not shown to do.
     """
-    words = np.random.SeedSequence(seed).generate_state(2 * max(DIES), np.uint64) >> np.uint64(1)
-    seeds = [int(w) for w in words]
-    first, fresh = seeds[: max(DIES)], seeds[max(DIES) :]
-    search = _Search(lattice, losses, tolerated, first, told)
+    search = _Search(lattice, losses, tolerated, told)
     top = len(lattice) - 1
-    search.verdicts[top] = search.test(top, first)
+    search.verdicts[top] = search.test(top, SEARCHED)
     while (best := search.search()) is not None:
-        confirmed = search.test(best, fresh)
+        confirmed = search.test(best, FRESH)
         if confirmed.passes:
             return _specification(search, best, confirmed)
         search.verdicts[best] = confirmed

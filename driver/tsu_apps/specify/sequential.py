@@ -28,17 +28,17 @@ class Verdict:
 
 
 def verdict(
-    losses: Callable[[Sequence[int]], Sequence[float]], seeds: Sequence[int], tolerated: float, tries: Sequence[int] = DIES
+    losses: Callable[[Sequence[int]], Sequence[float]], dies: Sequence[int], tolerated: float, tries: Sequence[int] = DIES
 ) -> Verdict:
     """Measure dies until Student's t decides at ALPHA over the number of tries; a point that stays undecided does not pass.
 
-    losses : of the dies of these seeds; it is called with seeds that are new each time
+    losses : of these dies; it is called with ones that are new each time
     """
     from scipy.stats import t
 
     seen: list[float] = []
     for n in tries:
-        seen += [float(x) for x in losses(seeds[len(seen) : n])]
+        seen += [float(x) for x in losses(dies[len(seen) : n])]
         values = np.array(seen)
         if not np.isfinite(values).all():
             raise ValueError(f"a loss of {values[~np.isfinite(values)][0]}")

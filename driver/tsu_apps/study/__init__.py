@@ -6,6 +6,7 @@
 docs/studies.md is the prose. Datasets need xarray and h5netcdf: pip install 'tsu-driver[studies]'.
 """
 
+from tsu_apps.study.asking import Asking, MeasureFailed
 from tsu_apps.study.definition import Axis, Cell, Point, Quantity, Study
 from tsu_apps.study.engine import EngineLost
 from tsu_apps.study.fleet import Fleet
@@ -14,10 +15,12 @@ from tsu_apps.study.run import Results, run
 from tsu_apps.study.task import Outcome, Task, Work, work_of
 
 __all__ = [
+    "Asking",
     "Axis",
     "Cell",
     "EngineLost",
     "Fleet",
+    "MeasureFailed",
     "Outcome",
     "Point",
     "Quantity",

@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 
 from tsu_apps.study.engine import Batch, Died, Engine, Finished
@@ -56,25 +57,32 @@ class Fleet:
 
         While the caller deals with them the workers go on. EngineLost: the scheduler is gone.
         """
-        engine = self._engine(task, len(work))
-        begun, self.seconds, self.busy = time.perf_counter(), 0.0, 0.0
-        try:
-            for outcomes in _served(engine, work):
+        with self.ready(task, len(work)) as engine:
+            begun, self.seconds, self.busy = time.perf_counter(), 0.0, 0.0
+            for outcomes in served(engine, work):
                 self.busy += sum(outcome.seconds for outcome in outcomes)
                 self.seconds = engine.workers * (time.perf_counter() - begun)
                 yield outcomes
+
+    @contextmanager
+    def ready(self, task: Task, most: int | None = None) -> Iterator[Engine]:
+        """Workers that have the task at hand, of this machine at most so many."""
+        engine = self._engine(task, self._workers if most is None else min(self._workers, most))
+        try:
+            yield engine
         finally:
             engine.close()
 
-    def _engine(self, task: Task, cells: int) -> Engine:
+    def _engine(self, task: Task, workers: int) -> Engine:
         if self._scheduler is not None:
             from tsu_apps.study.cluster import Cluster
 
             return Cluster(task, self._scheduler)
-        return LocalPool(task, min(self._workers, cells)) if self._workers and cells else Here(task)
+        return LocalPool(task, workers) if workers else Here(task)
 
 
-def _served(engine: Engine, work: Sequence[Work]) -> Iterator[list[Outcome]]:
+def served(engine: Engine, work: Sequence[Work]) -> Iterator[list[Outcome]]:
+    """Outcomes of the work, as those of `Fleet.map`."""
     left, again, pace, under_way = deque(work), deque[Batch](), Pace(), 0
     ended: list[Finished] = []
     while True:
