@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,10 @@ def config(topology: dict[str, Any], planes: int = 64, **more: Any) -> ChipConfi
 
 
 @contextmanager
-def serving(chip: Chip) -> Iterator[str]:
-    """A daemon in a thread; gives its endpoint."""
+def serving(chip: Chip, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+    """A daemon in a thread; gives its endpoint. clock : by which leases end, s"""
     with tempfile.TemporaryDirectory() as folder:
-        daemon = Daemon(Server(chip), f"ipc://{Path(folder) / 'chip.sock'}")
+        daemon = Daemon(Server(chip, clock=clock), f"ipc://{Path(folder) / 'chip.sock'}")
         thread = threading.Thread(target=daemon.run)
         thread.start()
         try:

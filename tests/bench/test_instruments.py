@@ -132,9 +132,9 @@ def test_ten_years_cost_nothing_and_leave_their_mark() -> None:
     bench = Bench(chain(**DRIFTING))
     bench.sweeps(2)
     before = bench.truth("drift_offset")
-    began = time.perf_counter()
+    began = time.thread_time()
     assert bench.lab("skip", seconds=10 * YEAR)["seconds"] > 10 * YEAR
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
     after = bench.truth("drift_offset")
     assert np.ptp(after - before) > 1
     held = bench.truth("offset")

@@ -50,7 +50,7 @@ def main() -> None:
         sys.exit(3)
     if mode == "toils":
         for done in range(1, 9):
-            time.sleep(0.15)
+            time.sleep(0.01)
             say(event="progress", text="compiling", done=done, total=9)
         sys.exit(3)
     if mode == "hangs":
@@ -59,9 +59,6 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         say(event="ready", endpoint=endpoint, pid=os.getpid())
         time.sleep(60)
-    if mode == "compiles":
-        time.sleep(1.1)
-        say(event="progress", text="compiling", done=2, total=2)
     serve(endpoint, slow_s=0.15 if mode == "slow" else 0.0)
 
 

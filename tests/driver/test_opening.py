@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
+import re
+import selectors
 import sys
-import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,31 +83,53 @@ def test_a_daemon_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Who opens is told that there is no socket, once, and then has the chip."""
     monkeypatch.setattr(links, "UNMET_S", 0.05)
     daemon, late = Daemon([*PROGRAM, "serves"]), tmp_path / "late"
-    link = threading.Timer(0.3, lambda: late.symlink_to(daemon.endpoint.removeprefix("ipc://")))
-    link.start()
-    with tsu.open(f"ipc://{late}", timeout_s=30) as chip:
-        assert chip.name
-    link.join()
-    daemon.close()
-    assert [record.message for record in caplog.records] == [
-        f"there is no socket {late}; waiting for a daemon there for 30 s more"
-    ]
+
+    class Comes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            late.symlink_to(daemon.endpoint.removeprefix("ipc://"))
+
+    comes = Comes()
+    links.LOG.addHandler(comes)
+    try:
+        with tsu.open(f"ipc://{late}", timeout_s=30) as chip:
+            assert chip.name
+    finally:
+        links.LOG.removeHandler(comes)
+        daemon.close()
+    (record,) = caplog.records
+    said = re.fullmatch(r"there is no socket (.*); waiting for a daemon there for (\d+) s more", record.message)
+    assert said is not None
+    assert (said[1], 20 < int(said[2]) <= 30) == (str(late), True)
 
 
 @pytest.mark.parametrize(
-    ("mode", "message"),
+    ("mode", "timeout_s", "message"),
     [
-        ("error", "did not start: no configuration 'nope'"),
-        ("toils", r"ended with code 3 before it was ready; it said last: compiling \(8/9\)"),
-        ("silent", "ended with code 2 before it was ready; what it said is on standard error"),
-        ("dies", r"ended with code 3 before it was ready; it said last: compiling \(1/2\)"),
-        ("hangs", r"not ready, and said nothing for 1 s; it said last: compiling \(1/2\)"),
+        ("error", 30.0, "did not start: no configuration 'nope'"),
+        ("silent", 30.0, "ended with code 2 before it was ready; what it said is on standard error"),
+        ("dies", 30.0, r"ended with code 3 before it was ready; it said last: compiling \(1/2\)"),
+        ("hangs", 1.0, r"not ready, and said nothing for 1 s; it said last: (compiling \(1/2\)|nothing)"),
     ],
 )
-def test_daemons_that_do_not_start(monkeypatch: pytest.MonkeyPatch, mode: str, message: str) -> None:
+def test_daemons_that_do_not_start(monkeypatch: pytest.MonkeyPatch, mode: str, timeout_s: float, message: str) -> None:
     monkeypatch.setattr(tsu_driver.daemon, "STOP_TIMEOUT_S", 0.5)
     with pytest.raises(tsu.LinkError, match=message):
-        Daemon([*PROGRAM, mode], timeout_s=1.0)
+        Daemon([*PROGRAM, mode], timeout_s)
+
+
+def test_time_of_a_start_counts_from_the_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float | None] = []
+
+    class Patient(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            given.append(timeout)
+            return super().select(30.0)
+
+    monkeypatch.setattr(tsu_driver.daemon.selectors, "DefaultSelector", Patient)
+    with pytest.raises(tsu.LinkError, match=r"ended with code 3 before it was ready; it said last: compiling \(8/9\)"):
+        Daemon([*PROGRAM, "toils"], timeout_s=1.0)
+    assert len(given) > 2
+    assert set(given) == {1.0}
 
 
 def test_daemon_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,12 +141,16 @@ def test_daemon_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_of_slow_starts_only(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patient:
-        patient.setattr(tsu_driver.daemon, "SILENT_S", 30.0)
-        Daemon([*PROGRAM, "serves"]).close()
+    """After a second, and then a line every three."""
+    now = [0.0]
+    monkeypatch.setattr(tsu_driver.daemon, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    Daemon([*PROGRAM, "serves"]).close()
     assert capfd.readouterr().err == ""
-    Daemon([*PROGRAM, "compiles"]).close()
-    assert capfd.readouterr().err == "tsu: compiling (2/2)\n"
+    progress = tsu_driver.daemon.Progress()
+    for done, at in enumerate((0.9, 1.1, 4.0, 4.2), 1):
+        now[0] = at
+        progress.show({"text": "compiling", "done": done, "total": 4})
+    assert capfd.readouterr().err == "tsu: compiling (2/4)\ntsu: compiling (4/4)\n"
 
 
 def test_daemon_ends_with_its_owner(tmp_path: Path) -> None:
@@ -132,7 +161,7 @@ def test_daemon_ends_with_its_owner(tmp_path: Path) -> None:
     )
     os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", source, str(note), *PROGRAM, "serves"])
     pid = int(note.read_text())
-    for _ in range(100):
+    for _ in range(400):
         if not alive(pid) or "Z" in Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1][:3]:
             return
         time.sleep(0.05)

@@ -86,8 +86,8 @@ def test_good_key_is_not_served_without_a_handler(context: zmq.Context[Any]) -> 
 def test_good_key_is_not_served_by_a_handler_that_does_not_answer(context: zmq.Context[Any]) -> None:
     zap = Zap(context, lambda key: True, lambda _: None)
     with door(context) as (made, at), client(context, at):
+        assert zap.socket.poll(5000)
         assert not served(made, None, 700)
-        assert zap.socket.poll(0)
     zap.close()
 
 
@@ -95,6 +95,7 @@ def test_key_that_is_not_allowed_is_denied_by_address(context: zmq.Context[Any])
     denied: list[str] = []
     zap = Zap(context, lambda key: False, denied.append)
     with door(context) as (made, at), client(context, at):
+        assert zap.socket.poll(5000)
         assert not served(made, zap, 500)
     zap.close()
     assert set(denied) == {"127.0.0.1"}

@@ -21,10 +21,10 @@ from tsu_driver.links import ZmqLink
 from tsu_driver.session import Session
 from tsu_emu.keep.disk import OsDisk
 from tsu_emu.keep.store import load
+from tsu_emu.server.daemon import DRAIN_SECONDS
 
 READY = wait("SYS.BOOT", value_of("SYS.BOOT.STAGE", "READY"), 0xFF, 100_000)
 ENDLESS = program_rows(Instruction(Opcode.RUN, 0xFFFFFFFF))
-EXIT_SECONDS = 5.0
 REQUESTS = 52
 
 
@@ -98,11 +98,11 @@ def test_request_without_end_is_broken_off_by_sigterm_and_leaves_nothing(folder:
         cycle = dealer.done(READY, *ENDLESS, write("SEQ.CTRL", 1)).t_end
         frames = [bytes(f) for f in encode_request(dealer.request(delay(1 << 60)))]
         dealer.send(frames)
-        assert dealer.nothing_comes(300)
+        dealer.until_busy()
         begun = time.monotonic()
         first.signal(signal.SIGTERM)
         assert first.end() == 0
-        assert 2.5 < time.monotonic() - begun < EXIT_SECONDS
+        assert time.monotonic() - begun > DRAIN_SECONDS
         with started(folder):
             dealer.seq -= 1
             assert dealer.done(read("SYS.CYCLE")).t_start == cycle
@@ -113,33 +113,25 @@ def test_request_without_end_that_was_killed_is_left_out_by_sigterm_at_the_next_
         dealer.hello()
         cycle = dealer.done(READY, *ENDLESS, write("SEQ.CTRL", 1)).t_end
         dealer.send([bytes(f) for f in encode_request(dealer.request(delay(1 << 60)))])
-        assert dealer.nothing_comes(300)
+        dealer.until_busy()
         killed(first)
         config, state = str(folder / "small.toml"), str(folder / "state")
         again = subprocess.Popen(
             command("serve", config, "--endpoint", first.endpoint, "--state", state), env=environment(), stdout=subprocess.PIPE
         )
         assert again.stdout is not None
-        while b"carrying out again" not in again.stdout.readline():
-            assert again.poll() is None
-        assert dealer.nothing_comes(4000)
-        again.terminate()
-        out, _ = again.communicate(timeout=60)
+        try:
+            while b"carrying out again" not in (line := again.stdout.readline()):
+                assert line
+            assert dealer.nothing_comes(500)
+            again.terminate()
+            out, _ = again.communicate(timeout=60)
+        finally:
+            again.kill()
         assert (again.returncode, b'"stopped"' in out) == (0, True)
         with started(folder):
             dealer.seq -= 1
             assert dealer.done(read("SYS.CYCLE")).t_start == cycle
-
-
-def test_request_under_way_ends_before_the_daemon_does(folder: Path) -> None:
-    with started(folder) as first, Dealer(first.endpoint) as dealer:
-        dealer.hello()
-        dealer.done(READY, *ENDLESS, write("SEQ.CTRL", 1))
-        dealer.send([bytes(f) for f in encode_request(dealer.request(delay(30_000_000)))])
-        assert dealer.nothing_comes(50)
-        first.signal(signal.SIGTERM)
-        assert dealer.receive()
-        assert first.end() == 0
 
 
 def test_daemon_without_a_directory_knows_no_earlier_session(folder: Path) -> None:

@@ -182,6 +182,11 @@ class Dealer:
         assert reply.failure is None, reply.failure
         return reply
 
+    def until_busy(self) -> None:
+        """Returns when the request that was sent last is under way: the daemon's status is told in its midst."""
+        while not self.exchange(Request(Kind.STATUS, 0, 0)).body["busy"]:
+            pass
+
     def bye(self) -> Reply:
         return self.exchange(Request(Kind.BYE, self.session, self.seq + 1))
 

@@ -9,22 +9,9 @@ from pathlib import Path
 import pytest
 
 from server.process import environment
-from trust.trusting import module
-from tsu_apps.report import Row
+from trust.trusting import missed, module
 
 Effort = module("effort").Effort
-SLOW = 20.0
-"""By so much a machine that does other things may delay a reply beyond the figure's goal."""
-
-
-def missed(rows: list[Row], timed: tuple[str, ...]) -> list[Row]:
-    """Rows that miss their goal; those whose name has one of these in it miss it by a factor of SLOW."""
-    return [r for r in rows if r.ok is False and not (any(t in r.name for t in timed) and r.value <= SLOW * _bound(r))]
-
-
-def _bound(row: Row) -> float:
-    assert row.goal is not None
-    return float(row.goal.split()[1])
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_stranger_that_is_served_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     with site() as place:
         served, reached = keys.strangers(place, SMALL, 50)[1:3]
     assert served.ok is reached.ok is False
-    assert served.value == reached.value > 0
+    assert 0 < served.value <= reached.value
     assert "--figures F13 --seed 3" in served.name
 
 
