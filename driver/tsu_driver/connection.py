@@ -17,7 +17,7 @@ from tsu_driver.boot import await_ready, read_capabilities
 from tsu_driver.bus import Bus
 from tsu_driver.errors import HostError, LinkError
 from tsu_driver.links import Link
-from tsu_driver.names import FieldValue
+from tsu_driver.names import FieldValue, seconds
 from tsu_driver.session import InterruptLog, Session, Stats
 from tsu_driver.topology import Topology
 
@@ -115,8 +115,8 @@ class Connection:
         return self._session.timeout_s
 
     @timeout_s.setter
-    def timeout_s(self, seconds: float) -> None:
-        self._session.timeout_s = seconds
+    def timeout_s(self, value: float) -> None:
+        self._session.timeout_s = seconds(value, "timeout_s")
 
     @property
     def time_cycles(self) -> int:

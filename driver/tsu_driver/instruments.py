@@ -16,6 +16,8 @@ from tsu_contract.bench import Reading, Request, exchange
 from tsu_contract.errors import ProtocolError
 from tsu_driver.curve import connect
 from tsu_driver.errors import HostError, LinkError, LinkTimeout, TsuError, error_of
+from tsu_driver.links import MILLISECONDS_MAX
+from tsu_driver.names import seconds
 
 
 class Instruments:
@@ -29,9 +31,7 @@ class Instruments:
 
     def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
         """Connect, and see that instruments answer."""
-        if not timeout_s > 0:
-            raise HostError(f"timeout_s = {timeout_s}; a positive number of seconds expected")
-        self.url, self.timeout_s, self._number = url, timeout_s, 0
+        self.url, self.timeout_s, self._number = url, seconds(timeout_s, "timeout_s"), 0
         self._context = zmq.Context(1)
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -99,7 +99,7 @@ class Instruments:
             raise LinkError(f"the link to {self.url} is closed")
         self._number += 1
         try:
-            reply = exchange(self._socket, Request(verb, self._number, body), self.timeout_s)
+            reply = exchange(self._socket, Request(verb, self._number, body), min(self.timeout_s, MILLISECONDS_MAX / 1000))
         except ProtocolError as error:
             said = f"{self.url} answers, but not as a door of instruments does: {error.failure.message}"
             raise LinkError(said, code=error.failure.code) from None

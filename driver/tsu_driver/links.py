@@ -21,6 +21,8 @@ SOCKET_BYTES = 1 << 20
 NUMBERED = (Kind.OPERATE, Kind.LEASE, Kind.BYE)
 """Kinds of requests that have a number."""
 LOG = logging.getLogger("tsu_driver")
+MILLISECONDS_MAX = (1 << 31) - 1
+"""The longest that a socket can be told to wait at a time."""
 UNMET_S, LOOK_S = 2.0, 0.02
 """After so long without a socket where a daemon is to be, whoever waits is told."""
 RESEND_S = 1.0
@@ -144,7 +146,7 @@ class ZmqLink:
 
     def _wait_for(self, option: int, timeout_s: float) -> None:
         """Sets how long sending or receiving may take; zmq.Again then."""
-        milliseconds = max(1, int(timeout_s * 1000))
+        milliseconds = max(1, int(min(timeout_s * 1000, MILLISECONDS_MAX)))
         if self._patience_ms.get(option) != milliseconds:
             self._socket.setsockopt(option, milliseconds)
             self._patience_ms[option] = milliseconds
@@ -154,8 +156,8 @@ class ZmqLink:
         hint = "is a daemon serving there"
         hint += ", and no gateway with keys, whose URL is tcp+curve://...?" if self.endpoint.startswith("tcp://") else "?"
         if self.endpoint.startswith(SCHEME):
-            hint = "does a gateway serve there, has it this public key, and does it let this key in?"
-        if request.kind is not Kind.HELLO:
+            hint = "does a gateway serve there, has it this public key, does it let this key in, and is a daemon behind it?"
+        if request.kind in NUMBERED or request.kind is Kind.PEEK:
             hint = "raise timeout_s if the work takes longer"
         if path := self._lacks_socket():
             hint = f"there is no socket {path}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from numbers import Real
 from operator import index as as_integer
 
 from tsu_contract.extension import BASE, RegisterMap, load_map
@@ -70,6 +71,13 @@ def integer(value: object, what: str) -> int:
         return as_integer(value)  # type: ignore[arg-type]
     except TypeError:
         raise HostError(f"{what} is {value!r}; an integer expected") from None
+
+
+def seconds(value: object, what: str) -> float:
+    """`value` as a time, infinity included; HostError naming `what` if it is none, or not more than 0."""
+    if not isinstance(value, Real) or not value > 0:
+        raise HostError(f"{what} = {value}; a positive number of seconds expected")
+    return float(value)
 
 
 def field_bits(reg: Register, fields: dict[str, FieldValue]) -> tuple[int, int]:

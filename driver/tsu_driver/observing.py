@@ -20,10 +20,12 @@ from tsu_driver.boot import read_capabilities
 from tsu_driver.curve import SCHEME
 from tsu_driver.errors import HostError, LinkError, LinkTimeout, error_of
 from tsu_driver.links import Link, ZmqLink
-from tsu_driver.names import find_map
+from tsu_driver.names import find_map, seconds
 from tsu_driver.session import Session
 from tsu_driver.windows import Layouts
 
+EVERY_S = 0.1, 3600.0
+"""Seconds from one update to the next."""
 CREDIT = 10
 """Updates granted at a time; half of them used, as many are granted anew."""
 _numbers = count(1)
@@ -47,6 +49,7 @@ def status(url: str, *, timeout_s: float = 5.0) -> dict[str, Any]:
     url : as of `tsu_driver.open`, without `emu:`. It is answered at any time, also in the midst of another host's long run.
     LinkTimeout: nobody answers within `timeout_s` seconds.
     """
+    timeout_s = seconds(timeout_s, "timeout_s")
     link = ZmqLink(_endpoint(url))
     try:
         return _status(link, timeout_s)
@@ -56,7 +59,7 @@ def status(url: str, *, timeout_s: float = 5.0) -> dict[str, Any]:
 
 def observe(url: str, *, timeout_s: float = 30.0, map: str | os.PathLike[str] | None = None) -> Observer:
     """A session that looks and cannot do anything else; url, time-out and map as of `tsu_driver.open`, without `emu:`."""
-    registers = find_map(map)
+    registers, timeout_s = find_map(map), seconds(timeout_s, "timeout_s")
     return Observer(ZmqLink(_endpoint(url)), timeout_s=timeout_s, registers=registers)
 
 
@@ -111,7 +114,10 @@ class Observer:
 
     def updates(self, every_s: float = 1.0) -> Iterator[Update]:
         """Status updates, one every so many seconds (.1 to 3600), until the loop over them ends. Meanwhile nothing else is asked
-        here; what is late is counted in `gap`. LinkTimeout: none came for `timeout_s` seconds more than it should take."""
+        here; what is late is counted in `gap`. HostError: another number. LinkTimeout: none came for `timeout_s` seconds more
+        than it should take."""
+        if not EVERY_S[0] <= every_s <= EVERY_S[1]:
+            raise HostError(f"every_s = {every_s}; {EVERY_S[0]:g} to {EVERY_S[1]:g} seconds expected")
         every_ms = round(1000 * every_s)
         try:
             self._subscribe(every_ms, CREDIT)

@@ -16,7 +16,7 @@ from tsu_driver.daemon import Daemon
 from tsu_driver.device import Chip
 from tsu_driver.errors import HostError, LinkError
 from tsu_driver.links import ZmqLink
-from tsu_driver.names import find_map
+from tsu_driver.names import find_map, seconds
 from tsu_driver.trims import apply_at_open
 
 QUERY = {"die_seed": "--die-seed", "run_seed": "--run-seed", "threads": "--threads", "bench": "--bench"}
@@ -44,8 +44,7 @@ def open(
     HostError: the URL is not legal, the map is none, or the calibration damaged or another chip's. LinkError: nobody answers, or
     not the right one. ChipFault: the chip's boot failed.
     """
-    if not timeout_s > 0:
-        raise HostError(f"timeout_s = {timeout_s}; a positive number of seconds expected")
+    timeout_s = seconds(timeout_s, "timeout_s")
     if not isinstance(url, str):
         raise HostError(f"url = {url!r}; a string expected, such as 'emu:ideal-16' or 'ipc:///run/chip.sock'")
     if isinstance(calibration, (str, os.PathLike)) and calibration != "nvm":

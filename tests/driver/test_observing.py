@@ -110,6 +110,12 @@ def test_lease_of_a_silent_session_runs_out() -> None:
         holder.read_register("SYS.ID")
 
 
+@pytest.mark.parametrize("every_s", [0, 0.09, 3601, float("nan")])
+def test_updates_too_often_or_too_seldom_are_refused(served: tuple[Chip, str], every_s: float) -> None:
+    with tsu.observe(served[1]) as observer, pytest.raises(tsu.HostError, match=r"every_s = .*; 0.1 to 3600 seconds expected"):
+        next(iter(observer.updates(every_s)))
+
+
 def test_updates_come_also_while_others_work(served: tuple[Chip, str]) -> None:
     stop = threading.Event()
 

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ import tsu_driver as tsu
 import tsu_driver.daemon
 from tsu_driver import links
 from tsu_driver.daemon import Daemon
+from tsu_driver.instruments import Instruments
 from tsu_driver.opening import emulator_command
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("fake_daemon.py"))]
@@ -190,5 +192,20 @@ def test_emulator_urls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(tsu.LinkError, match="pip install tsu-emu"):
         tsu.open("emu:x")
-    with pytest.raises(tsu.HostError, match="timeout_s = 0"):
-        tsu.open("emu:x", timeout_s=0)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "5", None])
+def test_times_that_are_none_are_refused_and_any_other_may_be_waited(seconds: Any) -> None:
+    for look in (tsu.open, tsu.observe, tsu.status, Instruments):
+        with pytest.raises(tsu.HostError, match=f"timeout_s = {seconds}; a positive number of seconds expected"):
+            look("ipc:///tmp/none", timeout_s=seconds)
+
+
+def test_time_without_end() -> None:
+    daemon = Daemon([*PROGRAM, "serves"])
+    for without_end in (float("inf"), 1e300):
+        with tsu.open(daemon.endpoint, timeout_s=without_end) as chip:
+            assert chip.read_register("SYS.BOOT.STAGE") == 2
+            with pytest.raises(tsu.HostError, match="timeout_s = 0"):
+                chip.timeout_s = 0
+    daemon.close()
