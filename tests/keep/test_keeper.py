@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tsu_contract.registers import MAP_HASH
 from tsu_contract.wire import Kind, Request, decode_reply, encode_request
 from tsu_emu.keep.records import JournalError
 from tsu_emu.keep.snapshot import SnapshotError
-from tsu_emu.keep.store import numbers, snapshot_name
+from tsu_emu.keep.store import journal_name, numbers, snapshot_name
 from tsu_emu.server.session import Server
 from tsu_emu.server.sessions import Decision
 
@@ -124,6 +125,24 @@ def test_damaged_snapshot_is_made_good_by_the_one_before(kept: Any, life: Life, 
     assert f"{newest}.bad" in kept.names()
 
 
+def test_journal_that_is_not_there_is_named(kept: Any, life: Life, c: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """What the snapshot has is what is left; where all are there, nothing is said."""
+    logger = logging.getLogger("tsu_emu.keep")
+    logger.addHandler(caplog.handler)
+    try:
+        before = of(life.server)
+        c.operate(*NEWS)
+        ended(life)
+        kept.remove(journal_name(1))
+        assert of(Life(kept).server)[1:] == before[1:]
+        ended(life)
+        Life(kept)
+    finally:
+        logger.removeHandler(caplog.handler)
+    (said,) = {record.getMessage() for record in caplog.records}
+    assert said == f"{journal_name(1)} is not there: what was done after {snapshot_name(1)} is left out"
+
+
 def test_two_damaged_snapshots_are_refused_and_nothing_is_changed(kept: Any, life: Life, c: Client) -> None:
     for _ in range(4):
         c.operate(*NEWS)
@@ -173,6 +192,8 @@ def test_full_disk_refuses_and_goes_on_by_itself(kept: Any, life: Life, c: Clien
         assert refused(life, c) is Code.NOT_KEPT
     assert of(life.server) == before
     assert "No space" in life.keeper.trouble
+    (warning,) = life.server.status.body()["warnings"]
+    assert warning == f"requests that change something are refused, for they cannot be kept: {life.keeper.trouble}"
     answer = decode_answer(life.oracle.handle(encode_question(Question("clear", 1))))
     assert answer.failure is not None
     assert answer.failure.code is Code.NOT_KEPT
@@ -180,7 +201,7 @@ def test_full_disk_refuses_and_goes_on_by_itself(kept: Any, life: Life, c: Clien
     kept.faults.room = None
     c.operate(*NEWS)
     after = of(life.server)
-    assert life.keeper.trouble == ""
+    assert (life.keeper.trouble, life.server.status.body()["warnings"]) == ("", [])
     ended(life, power=True)
     again = Life(kept)
     assert of(again.server) == after

@@ -22,6 +22,7 @@ from tsu_contract.errors import Code
 from tsu_contract.program import Instruction, Opcode
 from tsu_contract.registers import value_of
 from tsu_contract.wire import decode_reply, encode_request
+from tsu_emu.server.daemon import endings
 from tsu_emu.server.endpoints import EndpointError, default_endpoint, prepare
 
 READY: Row = wait("SYS.BOOT", value_of("SYS.BOOT.STAGE", "READY"), 0xFF, 100_000)
@@ -78,8 +79,16 @@ def test_socket_is_the_users_alone(served: Process) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, "stdin"], ids=str)
-@pytest.mark.parametrize("scheme", ["ipc", "tcp"])
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
+def test_hang_up_ends_a_daemon_unless_it_is_ignored(handler: signal.Handlers) -> None:
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        assert (signal.SIGHUP in endings()) is (handler is signal.SIG_DFL)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("scheme", "ending"), [("ipc", signal.SIGTERM), ("ipc", "stdin"), ("tcp", signal.SIGINT)], ids=str)
 def test_daemon_serves_a_plain_dealer_and_ends_cleanly(
     folder: Path, config: Path, scheme: str, ending: signal.Signals | str
 ) -> None:

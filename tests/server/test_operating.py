@@ -21,7 +21,7 @@ from tsu_contract.program import Instruction, Opcode
 from tsu_contract.registers import value_of
 from tsu_contract.wire import Kind, Request, encode_request
 from tsu_emu.server.counters import BUCKETS
-from tsu_emu.server.events import LOGGER, OFTEN, WITHIN_SECONDS, Events, JsonLines, PlainLines
+from tsu_emu.server.events import ALL, LOGGER, OFTEN, WITHIN_SECONDS, Events, JsonLines, PlainLines, tell_stderr
 from tsu_emu.server.metrics import MetricsPage
 from tsu_emu.server.notify import STATUS_SECONDS, Notifier
 from tsu_emu.server.sessions import Decision
@@ -102,6 +102,20 @@ def test_hostile_names_stay_within_their_line(told: Told) -> None:
     Client(small_server(), 'x"\n{"event": "forged"}\x1b[31m')
     assert "\n" not in told.lines[0]
     assert json.loads(told.lines[0])["event"] == "session opened"
+
+
+def test_what_keeps_the_chip_tells_the_same_log(capsys: pytest.CaptureFixture[str]) -> None:
+    handlers, level, propagate = ALL.handlers[:], ALL.level, ALL.propagate
+    try:
+        tell_stderr(logging.INFO, as_json=True)
+        logging.getLogger("tsu_emu.keep").warning("the journal cannot be written: %s", "No space")
+        Events(lambda: 7).tell("started")
+    finally:
+        ALL.handlers[:], ALL.propagate = handlers, propagate
+        ALL.setLevel(level)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = [(line["level"], line["event"]) for line in lines]
+    assert told == [("warning", "the journal cannot be written: No space"), ("info", "started")]
 
 
 # metrics

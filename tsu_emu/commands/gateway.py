@@ -28,7 +28,7 @@ def gateway(
         str | None, typer.Option(help="The daemon's oracle door, for keys with the role bench; on the next port.")
     ] = None,
 ) -> None:
-    """Let a network in to the daemon at TO, by key, until SIGTERM or SIGINT; whatever comes, the daemon gets whole messages.
+    """Let a network in to the daemon at TO, by key, until SIGTERM, SIGINT or SIGHUP; the daemon gets whole messages alone.
 
     Prints JSON lines: {"event": "ready", "endpoint": ...} when it serves, "worker-died" and "worker-started" when it had to start
     anew, "keys" when they have changed, "denied" when connections were refused, "cut" when a client did not read.

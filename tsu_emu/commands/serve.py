@@ -80,7 +80,7 @@ def serve(
     log_level: LogLevel = Level.WARNING,
     log_json: LogJson = False,
 ) -> None:
-    """Be the chip of CONFIG until SIGTERM, SIGINT, or the end of standard input if asked.
+    """Be the chip of CONFIG until SIGTERM, SIGINT, SIGHUP, or the end of standard input if asked.
 
     Prints JSON lines: {"event": "progress", ...} while it compiles, {"event": "ready", "endpoint": ...} when it answers, with the
     endpoints of the lab bench's doors if they are open, and the address for GDB's `target remote`.

@@ -23,6 +23,7 @@ from tsu_emu.keep.named import verbs
 from tsu_emu.keep.records import JournalError, What
 from tsu_emu.keep.recovery import Recovered, Stopped, begin
 from tsu_emu.keep.snapshot import SnapshotError
+from tsu_emu.server.daemon import endings
 from tsu_emu.server.session import Server
 
 SYNC_SECONDS = 0.05
@@ -84,7 +85,7 @@ def kept(server: Server, directory: Path, durable: bool, progress: Callable[[int
 
 @contextmanager
 def _stoppable(chip: Chip) -> Iterator[None]:
-    """SIGTERM and SIGINT raise Stopped in the midst of a run of the chip, if this is the main thread."""
+    """Signals that end a daemon raise Stopped in the midst of a run of the chip, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -95,7 +96,7 @@ def _stoppable(chip: Chip) -> Iterator[None]:
             raise Stopped
 
     before, chip.between_calls = chip.between_calls, look
-    kept_handlers = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGTERM, signal.SIGINT)}
+    kept_handlers = {s: signal.signal(s, lambda *_: asked.set()) for s in endings()}
     try:
         yield
     finally:

@@ -59,6 +59,7 @@ class Keeper:
         self._doubtful: set[bytes] = set()
         server.sessions.next_number = self._next_session
         server.keeps = "durable" if durable else "fast"
+        server.status.warnings = self._warnings
 
     def _next_session(self) -> int:
         number, self.upcoming = self.upcoming, self._draw()
@@ -156,6 +157,10 @@ class Keeper:
                 LOG.warning("the journal may not be on the disk: %s", error)
 
     # Trouble
+
+    def _warnings(self) -> list[str]:
+        """For STATUS."""
+        return [f"requests that change something are refused, for they cannot be kept: {self.trouble}"] if self.trouble else []
 
     def _in_order(self) -> bool:
         return self._journal is not None and self._journal.sound

@@ -54,6 +54,8 @@ def load(disk: Disk) -> Kept | None:
             raise SnapshotError("there are journals, but no snapshot; bring the snapshots back from a copy")
         return None
     number, snapshot, bad = _newest(disk, snapshots)
+    for lost in (n for n in snapshots if n >= number and n not in segments):
+        LOG.warning("%s is not there: what was done after %s is left out", journal_name(lost), snapshot_name(lost))
     records, chain, cut = _since(disk, snapshot, [n for n in segments if n >= number], snapshots)
     for damaged in bad:
         disk.rename(snapshot_name(damaged), f"{snapshot_name(damaged)}.bad")

@@ -37,6 +37,12 @@ class _StopAsked(Exception):
     """Unwinds a run that is under way when the daemon is to stop."""
 
 
+def endings() -> list[signal.Signals]:
+    """Signals that end a daemon in good order; SIGHUP is none if whoever started it has it ignored, as nohup does."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hangs_up else [])]
+
+
 def announce(event: str, **details: Any) -> None:
     """One JSON line on standard output, for whoever started the daemon."""
     with suppress(BrokenPipeError):
@@ -164,7 +170,7 @@ class Daemon:
 
     @contextmanager
     def _stop_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT stop the daemon if it runs in the main thread.
+        """Those of `endings` stop the daemon if it runs in the main thread.
 
         The system may hand a signal to any thread, so the main thread's poll is woken through the pipe, not by the signal.
         """
@@ -173,7 +179,7 @@ class Daemon:
             return
         os.set_blocking(self._wake_write, False)
         wakeup = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        kept = {s: signal.signal(s, lambda *_: None) for s in (signal.SIGTERM, signal.SIGINT)}
+        kept = {s: signal.signal(s, lambda *_: None) for s in endings()}
         try:
             yield
         finally:

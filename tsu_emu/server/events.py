@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 LOGGER = logging.getLogger("tsu_emu.server")
+ALL = logging.getLogger("tsu_emu")
+"""Also of what keeps the chip."""
 OFTEN, WITHIN_SECONDS = 10, 10.0
 """So many of one event are told within so long; what was left out is counted when the next one is told."""
 
@@ -65,6 +67,6 @@ def tell_stderr(level: int, as_json: bool) -> None:
     """From now on events of that level and above go to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else PlainLines())
-    LOGGER.handlers[:] = [handler]
-    LOGGER.setLevel(level)
-    LOGGER.propagate = False
+    ALL.handlers[:] = [handler]
+    ALL.setLevel(level)
+    ALL.propagate = False
