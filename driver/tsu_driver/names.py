@@ -75,7 +75,7 @@ def integer(value: object, what: str) -> int:
 
 def seconds(value: object, what: str) -> float:
     """`value` as a time, infinity included; HostError naming `what` if it is none, or not more than 0."""
-    if not isinstance(value, Real) or not value > 0:
+    if not isinstance(value, Real) or not float(value) > 0:
         raise HostError(f"{what} = {value}; a positive number of seconds expected")
     return float(value)
 
