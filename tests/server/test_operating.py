@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import socket
+import struct
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from server.process import SMALL, Dealer, Process, finished, short_directory
 from tsu_contract.program import Instruction, Opcode
 from tsu_contract.registers import value_of
 from tsu_contract.wire import Kind, Request, encode_request
+from tsu_emu.server import metrics
 from tsu_emu.server.counters import BUCKETS
 from tsu_emu.server.events import ALL, LOGGER, OFTEN, WITHIN_SECONDS, Events, JsonLines, PlainLines, tell_stderr
 from tsu_emu.server.metrics import MetricsPage
@@ -149,6 +152,31 @@ def test_metrics_are_the_servers_numbers() -> None:
     buckets = [seen[f"tsu_request_seconds_bucket{{{bound:g}}}"] for bound in BUCKETS]
     assert buckets == sorted(buckets)
     assert seen["tsu_memory_bytes"] > 10 << 20
+
+
+def test_page_is_told_after_connections_that_say_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They take no threads of the daemon's, and end soon; who goes before the reply leaves no line in the log."""
+    monkeypatch.setattr(metrics, "CONNECTION_SECONDS", 0.05)
+    page = MetricsPage(small_server(), 0)
+    at, before = ("127.0.0.1", int(page.address.split(":")[2].split("/")[0])), threading.active_count()
+    try:
+        silent = [socket.create_connection(at, 20) for _ in range(4)]
+        silent[1].sendall(b"GET /met")
+        assert threading.active_count() <= before + 1
+        assert [one.recv(1) for one in silent] == [b""] * 4
+        monkeypatch.setattr(metrics, "CONNECTION_SECONDS", 20.0)
+        silent[0].close()
+        with socket.create_connection(at, 20) as hasty:
+            hasty.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            hasty.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert scraped(page.address)["tsu_sessions"] == 0
+    finally:
+        page.close()
+        for one in silent:
+            one.close()
+    assert capfd.readouterr().err == ""
 
 
 # a service manager

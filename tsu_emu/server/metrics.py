@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
 from itertools import accumulate
+from socketserver import TCPServer
 
 import numpy as np
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -22,6 +28,9 @@ COUNTERS = {
     "cut": "Sessions closed by the daemon", "gone": "Replies whose client had left", "updates": "Updates sent to subscribers",
     "gaps": "Updates due and not sent", "leases": "Leases taken",
 }  # fmt: skip
+
+CONNECTION_SECONDS = 1.0
+"""That somebody who asks for the page may take."""
 
 
 class ServerMetrics(Collector):
@@ -66,6 +75,50 @@ class ServerMetrics(Collector):
         return float(spent @ self._server.chip.plant.rules["energy"][0].astype(np.float64)) * 1e-18
 
 
+class _Page(BaseHTTPRequestHandler):
+    """One connection, which ends after CONNECTION_SECONDS: a GET of any path."""
+
+    server: _PageServer
+
+    def handle(self) -> None:
+        late = threading.Timer(CONNECTION_SECONDS, self._break_off)
+        late.start()
+        try:
+            super().handle()
+        finally:
+            late.cancel()
+            late.join()
+
+    def _break_off(self) -> None:
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def do_GET(self) -> None:
+        """The page as it is now."""
+        page = generate_latest(self.server.registry)
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the log is the daemon's."""
+
+
+class _PageServer(TCPServer):
+    """One connection at a time: whoever opens many takes the page's time, not the daemon's threads and descriptors."""
+
+    allow_reuse_address = True
+
+    def __init__(self, port: int, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        super().__init__(("127.0.0.1", port), _Page)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Who asked has gone, or was too slow."""
+
+
 class MetricsPage:
     """A page for Prometheus on 127.0.0.1; OSError if the port cannot be had.
 
@@ -75,8 +128,10 @@ class MetricsPage:
     def __init__(self, server: Server, port: int) -> None:
         registry = CollectorRegistry()
         registry.register(ServerMetrics(server))
-        self._http, self._thread = start_http_server(port, "127.0.0.1", registry)
-        self.address = f"http://127.0.0.1:{self._http.server_port}/metrics"
+        self._http = _PageServer(port, registry)
+        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread.start()
+        self.address = f"http://127.0.0.1:{self._http.server_address[1]}/metrics"
 
     def close(self) -> None:
         """Nobody is answered any more."""
