@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import tsu_driver
+from tsu_apps.ending import ended
 from tsu_apps.terminal import Bars
 from tsu_driver import Chip
 from tsu_driver.instruments import Instruments
@@ -24,10 +28,26 @@ def add_list(parser: argparse.ArgumentParser, text: Callable[[], str], about: st
 
     class Listing(argparse.Action):
         def __call__(self, *_: object) -> None:
-            print(text().rstrip("\n"))
-            parser.exit()
+            parser.exit(ended(parser.prog, listed))
+
+    def listed() -> int:
+        print(text().rstrip("\n"), flush=True)
+        return 0
 
     parser.add_argument("--list", nargs=0, action=Listing, help=about)
+
+
+def make_way(*files: Path | None) -> None:
+    """Before the work, see that files can be written after it: their directories are made if need be. None is no file.
+
+    OSError names what is in the way.
+    """
+    for file in (file for file in files if file is not None):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file.parent))
 
 
 @contextmanager

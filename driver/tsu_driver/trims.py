@@ -122,14 +122,19 @@ class Trimmed(Engines):
 
     def store_calibration(self, calibration: Calibration) -> None:
         """Keep a calibration in the chip's non-volatile memory. HostError if it is another chip's or there is no room."""
+        words = self.calibration_words(calibration)
+        batch = self._bus.batch()
+        batch.write_window("NVM", words)
+        batch.execute()
+
+    def calibration_words(self, calibration: Calibration) -> NDArray[np.uint32]:
+        """What `store_calibration` writes to the chip's memory, and its errors."""
         calibration.check(self.capabilities)
         image = calibration.encode()
         words = -(-len(image) // 4)
         if words > self.capabilities.nvm_words:
             raise HostError(f"the calibration takes {words} words; the chip's memory has {self.capabilities.nvm_words}")
-        batch = self._bus.batch()
-        batch.write_window("NVM", np.frombuffer(image + bytes(4 * words - len(image)), np.uint32))
-        batch.execute()
+        return np.frombuffer(image + bytes(4 * words - len(image)), np.uint32)
 
     def stored_calibration(self) -> Calibration | None:
         """The calibration in the chip's memory, None if there is none; HostError if it is damaged."""

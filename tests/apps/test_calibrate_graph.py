@@ -170,6 +170,31 @@ def test_names_bring_what_they_need_in_order(chip: tsu.Chip) -> None:
         assert list(Calibrator.of(Work.of(bare), ["temperature"]).procedures) == ["temperature"]
 
 
+@pytest.mark.parametrize("name", ["offsets", "slopes", "temperature"])
+def test_what_is_broken_off_leaves_the_chip_as_it_was_known(chip: tsu.Chip, name: str) -> None:
+    """Amid a procedure, as soon as trims or the correction of T are others."""
+    fives = np.full(chip.capabilities.cells, 5, np.int16)
+    known = Calibration.nominal(chip.capabilities).but(offset_trims=fives, temperature=(1.1, -0.1))
+    chip.apply_calibration(known)
+
+    def there() -> bool:
+        offsets, slopes = chip.trims()
+        assert chip.calibration is not None
+        return (offsets == 5).all() and not slopes.any() and chip.calibration.temperature == known.temperature
+
+    def interrupted(share: float) -> None:
+        if not there():
+            raise KeyboardInterrupt
+
+    calibrator = Calibrator.of(Work.of(chip, 0.05), [name])
+    calibrator.procedures = {name: calibrator.procedures[name]}
+    calibrator.work.step = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        calibrator.calibrate_all()
+    assert there()
+    chip.apply_calibration(None)
+
+
 def test_offsets_are_redone_after_slopes(chip: tsu.Chip) -> None:
     calibrator = Calibrator.of(Work.of(chip, 0.01), ["slopes"])
     events = calibrator.calibrate_all()
@@ -254,14 +279,17 @@ def test_what_cannot_be_is_exit_code_2(endpoint: str, tmp_path: Path, capsys: py
         ([endpoint, "--from", str(wrong)], f"tsu calibrate: {wrong}: no calibration"),
         ([endpoint, "--from", "nvm"], "tsu calibrate: the chip's memory holds no calibration"),
         (["what:ever"], "tsu calibrate: cannot open 'what:ever'"),
-        (
-            [endpoint, "--only", "adc", "--no-self-test", "--json", f"{tmp_path}/no/where"],
-            f"tsu calibrate: {tmp_path}/no/where: No such file",
-        ),
+        ([endpoint, "--json", f"{wrong}/found.json"], f"tsu calibrate: {wrong}: "),
+        ([endpoint, "--output", str(tmp_path)], f"tsu calibrate: {tmp_path}: Is a directory"),
     ):
         assert main(arguments) == 2
-        assert capsys.readouterr().err.splitlines()[-1].startswith(message)
-    for arguments, message in (([], "required: url"), (["x", "--effort", "0"], "--effort 0; .05 to 10 expected")):
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(message), "before anything was calibrated"
+    for arguments, message in (
+        ([], "required: url"),
+        (["x", "--effort", "0"], "--effort 0; .05 to 10 expected"),
+        (["x", "--limit", "nan"], "--limit nan; seconds, more than 0, expected"),
+    ):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,10 +13,13 @@ from typing import Any
 
 import tsu_driver
 from tsu_apps.calibrate.graph import CalibrationFailed, Calibrator, Event, standard
-from tsu_apps.calibrate.history import append
+from tsu_apps.calibrate.history import append, prepare
 from tsu_apps.calibrate.work import Work
 from tsu_apps.ending import ended
-from tsu_apps.job import Progress, add_list, add_url
+from tsu_apps.job import Progress, add_list, add_url, make_way
+from tsu_driver import Chip
+
+INTERRUPTED = "interrupted; what procedures found until then is in force, and kept nowhere"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,10 +47,33 @@ def _listing() -> str:
     return "\n".join(f"{p.name:<14}{p.title}; to {p.limit:g} {p.unit}".rstrip() for p in standard())
 
 
+def _prepare(given: argparse.Namespace, chip: Chip, work: Work) -> None:
+    """See that what will be found can be kept, before the minutes that it takes."""
+    make_way(given.output, given.json)
+    if given.history:
+        prepare(given.history, chip.capabilities.serial)
+    if given.nvm:
+        chip.calibration_words(work.calibration)
+
+
+def _keep(given: argparse.Namespace, calibrator: Calibrator) -> None:
+    """Where it was asked to be, and stamped if the trims of cells were looked at or set."""
+    chip, calibration = calibrator.work.chip, calibrator.work.calibration
+    if given.output:
+        calibration.save(given.output)
+    if given.nvm:
+        chip.store_calibration(calibration)
+    if given.history:
+        append(given.history, calibrator)
+    if calibrator.age_s("offsets") is not None:
+        chip.stamp_calibration(given.limit)
+
+
 def _calibrate(given: argparse.Namespace) -> Calibrator:
     """Do what was asked for."""
     with tsu_driver.open(given.url, calibration=given.begin) as chip, Progress() as progress:
         work = Work.of(chip, given.effort)
+        _prepare(given, chip, work)
         calibrator = Calibrator.of(work, [name for name in given.only.split(",") if name] or None)
         units = {name: p.unit for name, p in calibrator.procedures.items()}
 
@@ -63,14 +90,7 @@ def _calibrate(given: argparse.Namespace) -> Calibrator:
             calibrator.maintain()
         else:
             calibrator.calibrate_all()
-        if calibrator.age_s("offsets") is not None:
-            chip.stamp_calibration(given.limit)
-        if given.output:
-            work.calibration.save(given.output)
-        if given.history:
-            append(given.history, calibrator)
-        if given.nvm:
-            chip.store_calibration(work.calibration)
+        _keep(given, calibrator)
         return calibrator
 
 
@@ -104,7 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if not 0.05 <= given.effort <= 10:
         parser.error(f"--effort {given.effort:g}; .05 to 10 expected")
-    return ended("tsu calibrate", lambda: _run(given), (ValueError, ModuleNotFoundError))
+    if given.limit is not None and not 0 < given.limit < math.inf:
+        parser.error(f"--limit {given.limit:g}; seconds, more than 0, expected")
+    return ended("tsu calibrate", lambda: _run(given), (ValueError, ModuleNotFoundError), INTERRUPTED)
 
 
 if __name__ == "__main__":

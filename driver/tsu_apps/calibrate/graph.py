@@ -6,8 +6,8 @@ is diagnosed downwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -172,9 +172,19 @@ class Calibrator:
         )
         self._tell(done)
 
-    def _aside(self) -> AbstractContextManager[None]:
-        """The workload of p-bits, set aside and put back; of other cells, whose values cannot be put back, none."""
-        return set_aside(self.work.chip) if self.work.chip.kind in SPINS else nullcontext()
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """The workload of p-bits, set aside and put back; of other cells, whose values cannot be put back, none.
+
+        If what is done meanwhile is broken off, trims and corrections are those of the calibration as far as it was known.
+        """
+        chip = self.work.chip
+        with set_aside(chip) if chip.kind in SPINS else nullcontext():
+            try:
+                yield
+            except BaseException:
+                chip.apply_calibration(self.work.calibration)
+                raise
 
     @property
     def _clock(self) -> int:

@@ -6,6 +6,7 @@ It needs xarray and h5netcdf: pip install 'tsu-driver[studies]'.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,17 @@ def append(folder: Path, calibrator: Calibrator) -> Path:
         new["time"].encoding = dict(EXACT)
         save(new, path)
     return path
+
+
+def prepare(folder: Path, serial: int) -> None:
+    """Before a chip is calibrated, see that `append` can add to its file: its errors, and ModuleNotFoundError."""
+    from tsu_apps.study.results import ENGINE
+
+    importlib.import_module(ENGINE)
+    path = file_of(folder, serial)
+    with _alone(folder):
+        if path.exists():
+            _check_serial(path, read(path), path.stem)
 
 
 def read(path: Path) -> xr.Dataset:
@@ -142,11 +154,15 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _check(path: Path, old: xr.Dataset, new: xr.Dataset) -> None:
     """HostError unless both are of one chip."""
-    if old.attrs.get("serial") != new.attrs["serial"]:
-        raise HostError(f"{path} is the history of chip {old.attrs.get('serial')}; this one is {new.attrs['serial']}")
+    _check_serial(path, old, new.attrs["serial"])
     for dim, length in new.sizes.items():
         if dim not in ("time", "procedure") and old.sizes.get(dim) != length:
             raise HostError(f"{path} has {old.sizes.get(dim)} of dimension {dim}; this chip has {length}")
+
+
+def _check_serial(path: Path, old: xr.Dataset, serial: str) -> None:
+    if old.attrs.get("serial") != serial:
+        raise HostError(f"{path} is the history of chip {old.attrs.get('serial')}; this one is {serial}")
 
 
 def calibration_at(data: xr.Dataset, place: int = -1) -> Calibration:
