@@ -32,6 +32,11 @@ def test_limits_come_back_from_their_file_and_wrong_ones_are_told(tmp_path: Path
         ('[[test]]\nnumber = 1\nname = "a"\nupper = 1\n', "numbers of 2"),
         ('[[test]]\nnumber = 5\nname = "a"\nhigher = 1\n', "higher"),
         ('[[test]]\nnumber = 5\nname = "a"\nupper = 1\n' * 2, "of its own"),
+        ('[[test]]\nnumber = 5.5\nname = "a"\nupper = 1\n', "number is 5.5; a whole number"),
+        ('[[test]]\nnumber = 5\nname = "a"\nupper = "1"\n', "upper is '1'; a number"),
+        ('[[test]]\nnumber = 5\nname = "a"\nunit = 3\nupper = 1\n', "unit is 3; a text"),
+        ('[[test]]\nname = "a"\nupper = 1\n', "with a number, a name"),
+        ('[test]\nnumber = 5\nname = "a"\nupper = 1\n', "tables \\[\\[test]] with"),
     ):
         file.write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match=f"limits.toml: .*{why}"):
@@ -57,6 +62,15 @@ def test_a_part_shows_what_it_is() -> None:
         assert set(part.seconds) == {step.name for step in STEPS}
         assert not chip.trims()[0].any()
         assert chip.calibration is None
+
+        def interrupted(name: str, share: float) -> None:
+            if chip.trims()[0].any():
+                raise KeyboardInterrupt
+
+        trims = [step for step in STEPS if step.name == "trims"]
+        with pytest.raises(KeyboardInterrupt):
+            Programme(STANDARD).repeat(bench_of(chip, 0.1), trims, interrupted)
+        assert not chip.trims()[0].any()
         chip.oracle.inject("stuck-cell", cell=3, at="up")
         worse = Programme(STANDARD).run(chip)
         assert worse.values["cells-bad"] == 1
@@ -125,6 +139,10 @@ def test_the_program_tests_a_chip_and_writes_files(tmp_path: Path, capsys: pytes
     assert main(common) == 1
     assert "FAILED, bin 7" in capsys.readouterr().out
     assert main([*common[:3], str(tmp_path / "none.toml")]) == 2
+    assert main([*common, "--stdf", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.endswith(f".toml: No such file or directory\ntsu test: {tmp_path}: Is a directory\n")
+    with pytest.raises(SystemExit, match="2"):
+        main(["test", URL, "--lot", "L\u00e4"])
     with pytest.raises(SystemExit, match="0"):
         main(["test", "--list"])
     assert "[[test]]" in capsys.readouterr().out

@@ -52,6 +52,9 @@ def test_values_that_are_not_normal_are_told() -> None:
     assert capability([4.0] * 10, 1.0, 3.0).cpk == -math.inf
     with pytest.raises(ValueError, match="1 values"):
         capability([1.0, math.nan], 0, 1)
+    for values, lower, upper in (([1, 2], 3, 0), ([1, 2], -math.inf, math.inf), ([1, 2], math.nan, 3), ([1, math.inf], 0, 3)):
+        with pytest.raises(ValueError, match="lower <= upper"):
+            capability(values, lower, upper)
 
 
 # Gauges
@@ -184,5 +187,9 @@ def test_a_perfect_gauge_errs_never_and_guard_bands_keep_escapes() -> None:
     assert rates(**CASE, guard=guard).escapes == pytest.approx(1e-4, rel=1e-3)
     assert rates(**CASE, guard=guard).overkill > rates(**CASE).overkill
     assert guard_for(0.5, **CASE) == 0.0
-    with pytest.raises(ValueError, match="above 0"):
-        guard_for(0.0, **CASE)
+    for escapes in (0.0, math.nan):
+        with pytest.raises(ValueError, match="above 0"):
+            guard_for(escapes, **CASE)
+    for wrong in ({"sigma": 0.0}, {"gauge": -0.1}, {"mean": math.nan}, {"lower": 2.0}, {"upper": math.nan}):
+        with pytest.raises(ValueError, match="sigma > 0"):
+            rates(**(CASE | wrong))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,11 @@ def test_summaries_count() -> None:
     assert bins["HBR", 1] == bins["SBR", 1] == (2, b"P", "pass")
     assert bins["HBR", 2] == bins["SBR", 10] == (2, b"F", "offset-rms")
     assert bins["HBR", 3] == (0, b"F", "slope-mean")
+    unknown = [judged("a", LIMITS, {"offset-rms": math.nan}, {})]
+    summary = next(
+        body for name, body in records(stdf.encode(dataclasses.replace(LOT, places=()), LIMITS, unknown)) if name == "TSR"
+    )
+    assert summary[-21] == 0xFF, "no figure is valid"
     whole = Cursor(next(body for name, body in found if name == "PCR"))
     assert [whole.take(form) for form in ("B", "B", "I", "I", "I", "I")] == [255, 1, 4, 0, 0, 2]
 
@@ -137,5 +144,8 @@ def test_summaries_count() -> None:
 def test_texts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="255"):
         stdf.encode(stdf.Lot("x" * 256, "y", "j", 1, 2), LIMITS, PARTS)
+    for places in ([(0, 0)], [(0, 40_000)] * len(PARTS)):
+        with pytest.raises(ValueError, match=f"{len(places)} places, {len(PARTS)} parts"):
+            stdf.encode(dataclasses.replace(LOT, places=places), LIMITS, PARTS)
     stdf.write(tmp_path / "a.stdf", LOT, LIMITS, PARTS)
     assert (tmp_path / "a.stdf").read_bytes() == stdf.encode(LOT, LIMITS, PARTS)

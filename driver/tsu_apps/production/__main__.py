@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tsu_apps.ending import ended
-from tsu_apps.job import add_list, add_url, chip_and_bench
+from tsu_apps.job import add_list, add_url, chip_and_bench, make_way
 from tsu_apps.production import stdf
 from tsu_apps.production.limits import STANDARD, Limit, as_toml, load
 from tsu_apps.production.lot import COST_PER_S, part_rows
@@ -42,13 +42,14 @@ def _run(given: argparse.Namespace) -> int:
     """Test, write, print; 1 if the part fails."""
     started = int(time.time())
     programme = Programme(load(given.limits) if given.limits else STANDARD, given.effort)
+    make_way(given.json, given.stdf)
     with chip_and_bench(given) as (chip, bench, progress):
         kind, part = chip.name, programme.run(chip, bench, progress=progress)
-    _write(given, programme, kind, part, started)
     print(format_rows(part_rows(programme.limits, part, given.cost)))
     if part.skipped:
         print(f"  not tested, for want of instruments or of what they test: {', '.join(part.skipped)}")
     print(f"{part.name}: {'passed' if part.passed else 'FAILED'}, bin {part.bin}")
+    _write(given, programme, kind, part, started)
     return 0 if part.passed else 1
 
 
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if not 0.05 <= given.effort <= 10 or not given.cost >= 0:
         parser.error(f"--effort {given.effort:g}, --cost {given.cost:g}; .05 to 10, and 0 or more, are expected")
+    if not (given.lot.isascii() and len(given.lot) <= stdf.MOST_TEXT):
+        parser.error(f"--lot {given.lot!r}; at most {stdf.MOST_TEXT} ASCII characters are expected")
     return ended("tsu test", lambda: _run(given), (ValueError,))
 
 

@@ -73,12 +73,15 @@ def alike(values: ArrayLike) -> bool:
 
 
 def capability(values: ArrayLike, lower: float, upper: float) -> Capability:
-    """Of values, NaN left out, against limits, infinite for none; ValueError if fewer than two are left."""
+    """Of values, NaN left out, against limits, infinite for none; ValueError if fewer than two are left, or infinite ones, or if
+    there is no limit at all or lower > upper."""
     x = np.asarray(values, np.float64).ravel()
     x = x[~np.isnan(x)]
     n = len(x)
     if n < 2:
         raise ValueError(f"{n} values; at least two are expected")
+    if np.isinf(x).any() or not lower <= upper or (math.isinf(lower) and math.isinf(upper)):
+        raise ValueError(f"limits {lower:g} and {upper:g}; lower <= upper, one of them finite, and finite values are expected")
     from scipy import stats
 
     mean, sigma = float(x.mean()), float(x.std(ddof=1))

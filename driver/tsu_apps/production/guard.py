@@ -33,7 +33,13 @@ def rates(lower: float, upper: float, mean: float, sigma: float, gauge: float, g
 
     lower, upper : limits, infinite for none; mean, sigma : of true values, sigma > 0
     gauge : standard deviation of the error, >= 0; guard : band on each side
+    ValueError: it is not like that.
     """
+    if not (lower <= upper and math.isfinite(mean) and 0 < sigma < math.inf and 0 <= gauge < math.inf and math.isfinite(guard)):
+        raise ValueError(
+            f"limits {lower:g} and {upper:g}, mean {mean:g}, sigma {sigma:g}, gauge {gauge:g}, guard {guard:g}; "
+            "lower <= upper, sigma > 0, gauge >= 0, and finite numbers but for limits are expected"
+        )
     inner, outer = _pass_share(lower, upper, mean, sigma, gauge, guard)
     good = _between(lower, upper, mean, sigma)
     return Rates(outer, max(0.0, good - inner), good, inner + outer)
@@ -96,8 +102,11 @@ def counted(true: Floats, measured: Floats, lower: float, upper: float, guard: f
 
 
 def guard_for(escapes: float, lower: float, upper: float, mean: float, sigma: float, gauge: float) -> float:
-    """The least guard band, 0 or more, with which no more than that share of all parts escapes; ValueError if escapes <= 0."""
-    if escapes <= 0:
+    """The least guard band, 0 or more, with which no more than that share of all parts escapes.
+
+    ValueError: escapes is not above 0; as `rates`.
+    """
+    if not escapes > 0:
         raise ValueError(f"escapes = {escapes:g}; a share above 0 is expected, as some parts escape whatever the guard band")
     from scipy import optimize
 

@@ -12,6 +12,10 @@ from pathlib import Path
 NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 PASS_BIN, MOST = 1, 32767
 
+WHOLE, NUMBER, TEXT = ((int,), "a whole number"), ((int, float), "a number"), ((str,), "a text")
+FIELDS = {"number": WHOLE, "name": TEXT, "unit": TEXT, "lower": NUMBER, "upper": NUMBER, "bin": WHOLE}
+"""Of a test: their types, in Python and in words."""
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -32,6 +36,10 @@ class Limit:
     bin: int = 2
 
     def __post_init__(self) -> None:
+        for what, (types, words) in FIELDS.items():
+            value = getattr(self, what)
+            if not isinstance(value, types) or isinstance(value, bool):
+                raise ValueError(f"test {self.number}: {what} is {value!r}; {words} is expected")
         if not (PASS_BIN < self.number <= MOST and PASS_BIN < self.bin <= MOST):
             raise ValueError(f"test {self.number}, bin {self.bin}: numbers of 2 to {MOST} are expected")
         if not NAME.fullmatch(self.name) or not self.unit.isascii():
@@ -84,9 +92,16 @@ def load(path: str | Path) -> tuple[Limit, ...]:
     """Limits from a TOML file of `[[test]]` tables with the fields of `Limit`; ValueError names the file if it is none."""
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("test", [])
-        return checked([Limit(**table) for table in tables])
-    except (TypeError, ValueError) as error:
+        return checked([_limit(table) for table in tables])
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _limit(table: object) -> Limit:
+    """Of a table of a file; ValueError if it is none, or has other fields."""
+    if not isinstance(table, dict) or not {"number", "name"} <= set(table) <= set(FIELDS):
+        raise ValueError(f"{table!r}: tables [[test]] with a number, a name and some of {', '.join(FIELDS)} are expected")
+    return Limit(**table)
 
 
 def as_toml(limits: Sequence[Limit]) -> str:

@@ -54,9 +54,10 @@ def lot_rows(limits: Sequence[Limit], parts: Sequence[Part], cost_per_s: float =
 def _capability_rows(limit: Limit, parts: Sequence[Part]) -> list[Row]:
     """Share that passes, mean, Cpk with its interval, and whether values are normal enough for it to mean what it does."""
     values = np.array([part.values[limit.name] for part in parts if limit.name in part.values])
-    if np.isfinite(values).sum() < 2:
+    known = values[np.isfinite(values)]
+    if len(known) < 2:
         return []
-    found, what = capability(values, limit.lower, limit.upper), f"{limit.number} {limit.name}"
+    found, what = capability(known, limit.lower, limit.upper), f"{limit.number} {limit.name}"
     rows = [
         Row(f"{what}: share that passes", float(np.mean([limit.passes(v) for v in values]))),
         Row(f"{what}: mean", found.mean, limit.unit, found.sigma, goal_of(limit), limit.passes(found.mean)),

@@ -85,7 +85,8 @@ class Programme:
         *,
         progress: Callable[[str, float], None] = lambda name, share: None,
     ) -> Part:
-        """Test a part as it comes: a calibration that is applied to it is taken back first, and trims are 0 afterwards."""
+        """Test a part as it comes: a calibration that is applied to it is taken back first, and trims are 0 afterwards, also of
+        one that was broken off."""
         bench = bench_of(chip, self.effort, instruments)
         return self.repeat(bench, self.steps, progress)
 
@@ -96,16 +97,18 @@ class Programme:
         chip, values, seconds = bench.chip, dict[str, float](), dict[str, float]()
         wanted = {limit.name for limit in self.limits}
         skipped: list[str] = []
-        for step in steps:
-            if not step.suits(bench):
-                skipped += [name for name in step.gives if name in wanted]
-                continue
-            begun = chip.seconds
-            bench.work.step = partial(progress, step.name)
-            found = step.run(bench)
-            seconds[step.name] = chip.seconds - begun
-            values |= {name: value for name, value in found.items() if name in wanted}
-        _bare(bench)
+        try:
+            for step in steps:
+                if not step.suits(bench):
+                    skipped += [name for name in step.gives if name in wanted]
+                    continue
+                begun = chip.seconds
+                bench.work.step = partial(progress, step.name)
+                found = step.run(bench)
+                seconds[step.name] = chip.seconds - begun
+                values |= {name: value for name, value in found.items() if name in wanted}
+        finally:
+            _bare(bench)
         return judged(serial(chip), self.limits, values, seconds, skipped)
 
 

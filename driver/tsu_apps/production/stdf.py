@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tsu_apps.production.limits import PASS_BIN, Limit, checked
+from tsu_apps.production.limits import MOST, PASS_BIN, Limit, checked
 from tsu_apps.production.programme import Part
 
 CPU, VERSION = 2, 4
@@ -20,8 +20,8 @@ INCLUSIVE = 0b1100_0000
 """PARM_FLG: a result at a limit passes."""
 NO_SPECS, NO_LOW, NO_HIGH = 0b0000_1110, 0b0100_0000, 0b1000_0000
 """OPT_FLAG of PTR: bit 1 is reserved and 1, no specification limits; no lower, no upper limit."""
-TSR_ALL = 0b1100_1000
-"""OPT_FLAG of TSR: every figure is valid, reserved bits are 1."""
+TSR_ALL, NO_TIME, NO_FIGURES = 0b1100_1000, 0b0000_0100, 0b0011_0011
+"""OPT_FLAG of TSR: every figure is valid, reserved bits are 1; no test time; no extremes and sums, since nothing was measured."""
 PART_FAILED = 1 << 3
 MOST_TEXT = 255
 RECORDS = {
@@ -51,12 +51,15 @@ class Lot:
 
 
 def write(path: str | Path, lot: Lot, limits: Sequence[Limit], parts: Sequence[Part]) -> None:
-    """Write a file of parts that were tested by these limits; ValueError if a text is not ASCII or longer than 255."""
+    """Write a file of parts that were tested by these limits; ValueError if a text is not ASCII or longer than 255, or
+    places are not one for each part."""
     Path(path).write_bytes(encode(lot, limits, parts))
 
 
 def encode(lot: Lot, limits: Sequence[Limit], parts: Sequence[Part]) -> bytes:
     """The file's content; as `write`."""
+    if len(lot.places) not in (0, len(parts)) or not all(abs(n) <= MOST for place in lot.places for n in place):
+        raise ValueError(f"{len(lot.places)} places, {len(parts)} parts; one place each within +-{MOST}, or none, are expected")
     return b"".join(_records(lot, checked(limits), parts))
 
 
@@ -117,10 +120,11 @@ def _result(limit: Limit, value: float) -> bytes:
 
 def _summary(limit: Limit, parts: Sequence[Part]) -> bytes:
     seen = [part.values[limit.name] for part in parts if limit.name in part.values]
-    known = [value for value in seen if math.isfinite(value)] or [0.0]
+    known = [value for value in seen if math.isfinite(value)]
+    flags = TSR_ALL | NO_TIME | (0 if known else NO_FIGURES)
     failed = sum(not limit.passes(value) for value in seen)
-    figures = 0.0, min(known), max(known), sum(known), sum(value**2 for value in known)
-    return record("TSR", ALL_SITES, SITE, "P", limit.number, len(seen), failed, 0, limit.name, "", "", TSR_ALL | 1 << 2, *figures)
+    figures = 0.0, min(known, default=0.0), max(known, default=0.0), sum(known), sum(value**2 for value in known)
+    return record("TSR", ALL_SITES, SITE, "P", limit.number, len(seen), failed, 0, limit.name, "", "", flags, *figures)
 
 
 def _bins(limits: Sequence[Limit], parts: Sequence[Part]) -> Iterator[bytes]:
