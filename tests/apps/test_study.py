@@ -180,6 +180,13 @@ def test_several_studies_are_run_by_one_command(tmp_path: Path, capsys: pytest.C
     given.dies = 0
     with pytest.raises(NoStudy, match="study bad: at least one quantity, one die"):
         conduct_all([bad], given)
+    given.dies, given.workers = 1, -1
+    with pytest.raises(NoStudy, match="-1 workers; 0, for none but this process, or more"):
+        conduct_all([good], given)
+    given.workers, given.out, given.store = 0, tmp_path / "rows.json", tmp_path / "unused"
+    with pytest.raises(OSError, match=r"rows\.json"):
+        conduct_all([good], given)
+    assert not given.store.exists(), "nothing was measured"
 
 
 # Workers

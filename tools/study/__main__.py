@@ -12,15 +12,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tsu_apps.study.__main__ import attempt, conduct_all, parser, study_of
+from tsu_apps.study.__main__ import NoStudy, attempt, conduct_all, parser, study_of
 
 FOLDER = Path(__file__).resolve().parent
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__main__")
 
 
 def chosen(name: str) -> str:
-    """The file of one of NAMES; any other name as it is."""
-    return str(FOLDER / f"{name}.py") if name in NAMES else name
+    """The file of one of NAMES; any other file as it is. NoStudy: a word that is neither."""
+    if name in NAMES:
+        return str(FOLDER / f"{name}.py")
+    if "." not in name and "/" not in name:
+        raise NoStudy(f"there is no study {name!r}; there are {', '.join(NAMES)}, or name a Python file")
+    return name
 
 
 def listed() -> int:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from tsu_apps.ending import ended
+from tsu_apps.job import make_way
 from tsu_apps.page import png, replace
 from tsu_apps.report import Row, format_rows, write_json
 from tsu_apps.study.definition import Study
@@ -89,10 +90,11 @@ def conduct_all(studies: Sequence[Study], arguments: argparse.Namespace) -> int:
     done: list[Published] = []
     try:
         changed = [dataclasses.replace(s, **{key: value for key, value in changes.items() if value is not None}) for s in studies]
+        fleet = Fleet(arguments.workers, arguments.scheduler)
     except ValueError as error:
         raise NoStudy(str(error)) from None
+    make_way(arguments.json, *(arguments.out / name / "index.html" for name in names))
     for study in changed:
-        fleet = Fleet(arguments.workers, arguments.scheduler)
         results = run(study, fleet, arguments.store, fresh=arguments.fresh, command=shlex.join(sys.argv))
         done.append(publish(study, results, arguments.out / study.name))
         for cell, why in results.failures.items():

@@ -46,9 +46,12 @@ class Fleet:
     workers : processes on this machine, 0 to measure in this process; one for each processor if None
     scheduler : address of a Dask scheduler, whose workers are used instead
     seconds : of all workers together, from when they were ready to the end of the last `map`; busy : of it, spent in measuring
+    ValueError: fewer than 0 workers.
     """
 
     def __init__(self, workers: int | None = None, scheduler: str | None = None) -> None:
+        if workers is not None and workers < 0:
+            raise ValueError(f"{workers} workers; 0, for none but this process, or more are expected")
         self._workers, self._scheduler = (os.cpu_count() or 1) if workers is None else workers, scheduler
         self.seconds = self.busy = 0.0
 
