@@ -41,7 +41,7 @@ def test_the_program_writes_a_twin(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_the_program_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["twin", "emu:potts-36", "--output", str(tmp_path / "twin.toml")]) == 2
     assert "tsu twin: cells of this chip are of kind pdit" in capsys.readouterr().err
-    for more in (["--output", "twin.txt"], ["--output", "twin.toml", "--effort", "99"], ["--output", "a.toml", "--watch", "-1"]):
+    for more in (["--output", "twin.txt"], ["--output", "twin.toml", "--effort", "99"], ["--output", "a.toml", "--watch", "nan"]):
         with pytest.raises(SystemExit) as end:
             main(["twin", CHIP, *more])
         assert end.value.code == 2

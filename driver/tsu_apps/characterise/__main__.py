@@ -12,7 +12,7 @@ from typing import Any
 from tsu_apps.characterise import datasheet
 from tsu_apps.characterise.run import PROCEDURES, Characterisation, characterise
 from tsu_apps.ending import ended
-from tsu_apps.job import add_list, add_url, chip_and_bench
+from tsu_apps.job import add_list, add_url, chip_and_bench, make_way
 from tsu_apps.report import format_rows, write_json
 
 
@@ -79,6 +79,7 @@ def _curves(result: Characterisation) -> dict[str, Any]:
 def _run(given: argparse.Namespace) -> int:
     """Measure, print, write; 1 if a measured figure differs from a configured one."""
     truth = _truth(given.truth)
+    make_way(given.json, given.html)
     result, facts = _measure(given)
     shown = datasheet.rows(result, truth, lambda m: m.quantity)
     print(format_rows(shown))
@@ -88,14 +89,16 @@ def _run(given: argparse.Namespace) -> int:
         config = {"url": given.url, "chip": facts, "curves": _curves(result), "skipped": result.skipped}
         write_json(given.json, datasheet.rows(result, truth), config=config, seeds={})
     if given.html is not None:
-        given.html.parent.mkdir(parents=True, exist_ok=True)
         given.html.write_text(datasheet.page(result, facts, truth), encoding="utf-8")
     return 1 if any(row.ok is False for row in shown) else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0; 1 if a measured figure differs from a configured one; 2 if something is wrong with the request or the chip."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if not 0.1 <= given.effort <= 1:
+        parser.error(f"--effort {given.effort:g}; .1 to 1 expected")
     return ended("tsu characterise", lambda: _run(given), (ValueError,))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 import tsu_driver
 from tsu_apps.ending import ended
-from tsu_apps.job import Progress, add_url
+from tsu_apps.job import Progress, add_url, make_way
 from tsu_apps.twin.config import save_config
 from tsu_apps.twin.fit import Fit
 from tsu_apps.twin.measuring import measure
@@ -57,6 +58,7 @@ def summary(fit: Fit) -> dict[str, Any]:
 
 def _run(given: argparse.Namespace) -> int:
     """Measure, write, print."""
+    make_way(given.output, given.output.with_suffix(".npz"), given.json)
     with tsu_driver.open(given.url, calibration=given.calibration) as chip, Progress() as progress:
         fit = measure(chip, given.effort, watch_s=given.watch, step=lambda share: progress("twin", share))
     save_config(fit, given.output)
@@ -78,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--effort {given.effort:g}; .05 to 10 expected")
     if given.output.suffix != ".toml":
         parser.error(f"--output {given.output}: a file that ends in .toml expected")
-    if given.watch < 0:
-        parser.error(f"--watch {given.watch:g}; 0 or more expected")
+    if not 0 <= given.watch < math.inf:
+        parser.error(f"--watch {given.watch:g}; seconds, 0 or more, expected")
     return ended("tsu twin", lambda: _run(given), (ValueError,))
 
 
