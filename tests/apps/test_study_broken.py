@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -24,6 +26,7 @@ pytest.importorskip("matplotlib")
 from study_helpers import paths, serial, study
 from tsu_apps.report import Row
 from tsu_apps.study import EngineLost, Fleet, Results, run
+from tsu_apps.study.results import save
 from tsu_apps.study.store import Store
 
 
@@ -88,6 +91,23 @@ def test_more_dies_take_over_those_that_there_are(tmp_path: Path) -> None:
     assert (more.found, more.new) == (24, 6)
     assert more.result_hash == serial(tmp_path, study(dies=10)).result_hash
     assert run(study(dies=10), Fleet(workers=0), tmp_path, fresh=True).new == 30
+
+
+def test_a_disk_that_is_full_is_named_and_left_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=f"{tmp_path}/store/normal-"):
+            run(study(), Fleet(workers=0), tmp_path / "store")
+    assert [file.name for file in (tmp_path / "store").rglob("*") if file.is_file()] == ["lock"]
+    results = run(study(), Fleet(workers=0), tmp_path / "store")
+    assert results.new == 24
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match=f"{tmp_path}/data.nc"):
+        save(results.data, tmp_path / "data.nc")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["store"]
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:

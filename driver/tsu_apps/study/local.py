@@ -114,7 +114,10 @@ class LocalPool:
             except BrokenProcessPool:
                 self._false_starts += 1
                 if self._false_starts > FALSE_STARTS:
-                    raise EngineLost(f"{FALSE_STARTS} worker processes one after the other died before they were ready") from None
+                    raise EngineLost(
+                        f"{FALSE_STARTS} worker processes one after the other died before they were ready; with 0 workers the "
+                        "study is measured in this process, which shows why"
+                    ) from None
                 self._replace(worker)
 
     def _replace(self, worker: _Worker) -> None:

@@ -68,11 +68,16 @@ def result_hash(data: xr.Dataset, study: Study) -> str:
 
 
 def save(data: xr.Dataset, path: Path) -> None:
-    """Write a dataset to one file, whole or not at all; its directory is made if need be."""
+    """Write a dataset to one file, whole or not at all; its directory is made if need be. OSError names the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    data.to_netcdf(part, engine=ENGINE)
-    os.replace(part, path)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        data.to_netcdf(part, engine=ENGINE)
+        part.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> xr.Dataset:

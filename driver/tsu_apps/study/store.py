@@ -66,7 +66,7 @@ class Store:
         return found
 
     def save(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep what of these did not fail; on return it is on the disk, as a whole."""
+        """Keep what of these did not fail; on return it is on the disk, as a whole. OSError names the directory."""
         good = [outcome for outcome in outcomes if not outcome.failure]
         if not good:
             return
@@ -74,12 +74,16 @@ class Store:
         check = hashlib.sha256(content).digest()
         file = self.folder / f"{check.hex()[:32]}{SUFFIX}"
         part = file.with_suffix(PART)
-        with part.open("wb") as stream:
-            stream.write(check + content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-        _force(self.folder)
+        try:
+            with part.open("wb") as stream:
+                stream.write(check + content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(file)
+            _force(self.folder)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(self.folder)) from None
 
     def forget(self) -> None:
         """Remove everything."""
