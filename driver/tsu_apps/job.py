@@ -17,6 +17,9 @@ from tsu_apps.terminal import Bars
 from tsu_driver import Chip
 from tsu_driver.instruments import Instruments
 
+LEASE_S = 60.0
+"""Longest silence of a program on a chip that it has for itself: longer than any of them works things out by itself."""
+
 
 def add_url(parser: argparse.ArgumentParser) -> None:
     """The chip's URL."""
@@ -51,10 +54,20 @@ def make_way(*files: Path | None) -> None:
 
 
 @contextmanager
+def leased(url: str, calibration: str | None = None) -> Iterator[Chip]:
+    """The chip of a URL, which nobody else operates meanwhile; calibration : as `tsu_driver.open` takes it.
+
+    LinkError with code LEASED if another has it.
+    """
+    with tsu_driver.open(url, calibration=calibration) as chip, chip.lease(LEASE_S):
+        yield chip
+
+
+@contextmanager
 def chip_and_bench(given: argparse.Namespace) -> Iterator[tuple[Chip, Instruments | None, Progress]]:
-    """The chip of `given.url`, the instruments of `given.instruments` or those that the chip came with, and progress."""
+    """The chip of `given.url`, leased, the instruments of `given.instruments` or those that it came with, and progress."""
     with ExitStack() as stack:
-        chip = stack.enter_context(tsu_driver.open(given.url))
+        chip = stack.enter_context(leased(given.url))
         at = given.instruments or chip.instruments_url
         bench = stack.enter_context(Instruments(at)) if at else None
         yield chip, bench, stack.enter_context(Progress())

@@ -15,7 +15,7 @@ from tsu_driver import kinds
 from tsu_driver.batch import Batch
 from tsu_driver.boot import await_ready, read_capabilities
 from tsu_driver.bus import Bus
-from tsu_driver.errors import HostError, LinkError
+from tsu_driver.errors import HostError, LinkError, LinkTimeout
 from tsu_driver.links import Link
 from tsu_driver.names import FieldValue, seconds
 from tsu_driver.session import InterruptLog, Session, Stats
@@ -87,11 +87,16 @@ class Connection:
         if not 0 < seconds <= LEASE_MAX_S:
             raise HostError(f"seconds = {seconds}; more than 0 and at most {LEASE_MAX_S} expected")
         self._session.lease(seconds)
+        answered = True
         try:
             yield
+        except LinkTimeout:
+            answered = False  # the end of the session, or silence, gives it back; who does not answer is not waited for again
+            raise
         finally:
-            with suppress(LinkError):  # who cannot give it back is silent from now on
-                self._session.lease(0)
+            if answered:
+                with suppress(LinkError):  # who cannot give it back is silent from now on
+                    self._session.lease(0)
 
     @property
     def name(self) -> str:

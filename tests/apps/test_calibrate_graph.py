@@ -271,6 +271,24 @@ def test_what_is_left_beyond_a_limit_or_stays_far_off_is_exit_code_1(
     assert capsys.readouterr().err.endswith("\ntsu calibrate: offset servo stays far out of its limit of 0.001 kT\n")
 
 
+def test_a_chip_that_is_calibrated_is_operated_by_nobody_else(
+    endpoint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tsu_apps.calibrate.converters import Adc
+
+    def find(self: Adc, work: Work) -> Result:
+        with pytest.raises(tsu.LinkError, match="LEASED"):
+            tsu.open(endpoint)
+        return Made("x").find(work)
+
+    monkeypatch.setattr(Adc, "find", find)
+    few = [endpoint, "--only", "adc", "--no-self-test"]
+    assert main(few) == 0
+    with tsu.open(endpoint) as chip, chip.lease():
+        assert main(few) == 2
+    assert capsys.readouterr().err.endswith("holds the chip, for 30.0 s more if it stays silent [LEASED]\n")
+
+
 def test_what_cannot_be_is_exit_code_2(endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_bytes(b"nothing")

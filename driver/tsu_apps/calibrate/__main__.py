@@ -11,12 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import tsu_driver
 from tsu_apps.calibrate.graph import CalibrationFailed, Calibrator, Event, standard
 from tsu_apps.calibrate.history import append, prepare
 from tsu_apps.calibrate.work import Work
 from tsu_apps.ending import ended
-from tsu_apps.job import Progress, add_list, add_url, make_way
+from tsu_apps.job import Progress, add_list, add_url, leased, make_way
 from tsu_driver import Chip
 
 INTERRUPTED = "interrupted; what procedures found until then is in force, and kept nowhere"
@@ -71,7 +70,7 @@ def _keep(given: argparse.Namespace, calibrator: Calibrator) -> None:
 
 def _calibrate(given: argparse.Namespace) -> Calibrator:
     """Do what was asked for."""
-    with tsu_driver.open(given.url, calibration=given.begin) as chip, Progress() as progress:
+    with leased(given.url, given.begin) as chip, Progress() as progress:
         work = Work.of(chip, given.effort)
         _prepare(given, chip, work)
         calibrator = Calibrator.of(work, [name for name in given.only.split(",") if name] or None)

@@ -22,6 +22,7 @@ from tsu_apps.calibrate.selftest import SelfTest, self_test
 from tsu_apps.calibrate.temperature import Temperature
 from tsu_apps.calibrate.work import Work
 from tsu_apps.characterise.problems import SPINS
+from tsu_driver.errors import LinkTimeout
 
 
 @dataclass(frozen=True)
@@ -176,12 +177,15 @@ class Calibrator:
     def _aside(self) -> Iterator[None]:
         """The workload of p-bits, set aside and put back; of other cells, whose values cannot be put back, none.
 
-        If what is done meanwhile is broken off, trims and corrections are those of the calibration as far as it was known.
+        If what is done meanwhile is broken off, trims and corrections are those of the calibration as far as it was known,
+        unless the chip no longer answers.
         """
         chip = self.work.chip
         with set_aside(chip) if chip.kind in SPINS else nullcontext():
             try:
                 yield
+            except LinkTimeout:
+                raise
             except BaseException:
                 chip.apply_calibration(self.work.calibration)
                 raise

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-import tsu_driver
 from tsu_apps.ending import ended
-from tsu_apps.job import Progress, add_url, make_way
+from tsu_apps.job import Progress, add_url, leased, make_way
 from tsu_apps.twin.config import save_config
 from tsu_apps.twin.fit import Fit
 from tsu_apps.twin.measuring import measure
@@ -59,7 +58,7 @@ def summary(fit: Fit) -> dict[str, Any]:
 def _run(given: argparse.Namespace) -> int:
     """Measure, write, print."""
     make_way(given.output, given.output.with_suffix(".npz"), given.json)
-    with tsu_driver.open(given.url, calibration=given.calibration) as chip, Progress() as progress:
+    with leased(given.url, given.calibration) as chip, Progress() as progress:
         fit = measure(chip, given.effort, watch_s=given.watch, step=lambda share: progress("twin", share))
     save_config(fit, given.output)
     fit.save(given.output.with_suffix(".npz"))
