@@ -18,6 +18,7 @@ from apps.calibrating import BIPARTITE, DENSE, ERRORS, LOOSE, Floats, bench, fel
 from serving import config
 from tsu_apps.calibrate import Calibrator, Result, Work, sample_gauges
 from tsu_apps.calibrate.cells import SERVO, SLOPES, Offsets
+from tsu_apps.calibrate.converters import Adc
 from tsu_apps.calibrate.couplers import Couplers
 from tsu_apps.calibrate.temperature import Temperature
 from tsu_contract.capabilities import LSB_SCALE
@@ -184,6 +185,19 @@ def test_converters(case: Case) -> None:
     assert left(1) < 0.2
     assert left(0) > 1
     assert left(-1) > 2
+
+
+@pytest.mark.parametrize("offset_lsb", [0.0, 3.0])
+def test_a_converter_without_noise_is_trimmed_to_the_code_and_left_there(offset_lsb: float) -> None:
+    """Its references tell nothing finer: half an LSB off counts as nothing, and moves no trim."""
+    quiet = {"count": 2, "bits": 10, "buffer": 8192, "offset_sigma_lsb": offset_lsb}
+    with bench(flawed(DENSE, adc=quiet)) as (_, chip, _):
+        work = Work.of(chip)
+        result = Adc().calibrate(work)
+        assert result.left == 0
+        assert abs(result.values).max() <= 0.5
+        assert result.left_before > offset_lsb / 3
+        assert result.changes["adc_trims"].any() == (offset_lsb > 0)
 
 
 @pytest.mark.parametrize(("adc", "bits"), [(0, [(6, 1)]), (2, [(6, 1), (7, 1)])])

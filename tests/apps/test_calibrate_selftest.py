@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from apps.calibrating import BIPARTITE, bench, flawed, inject
+from apps.calibrating import BIPARTITE, DENSE, bench, flawed, inject
 from tsu_apps.calibrate import Calibrator, SelfTest, Work, self_test
 from tsu_apps.calibrate.loud import shaken
 from tsu_apps.calibrate.selftest import bits_of
@@ -81,6 +83,17 @@ def test_cells_that_do_not_follow_are_told_apart() -> None:
         deaf = np.isin(chip.topology.source, [0, 7, 19])
         assert not ticket.value[deaf].any()
         assert ticket.value[~deaf].all()
+
+
+@pytest.mark.parametrize("cell", [{"kind": "pdit", "states": 3}, {"kind": "gaussian", "range": 8.0}])
+def test_cells_that_are_no_spins_are_not_called_bad(cell: dict[str, Any]) -> None:
+    """They do not follow a bias as p-bits do, or have none; converters and DACs are looked at all the same."""
+    timing = {"slot": 0, "colour": 10} if cell["kind"] == "gaussian" else {}
+    with bench(flawed(DENSE, cell=cell, trim={"bits": 0}, timing=timing)) as (_, chip, oracle):
+        inject(oracle, "stuck-coupling-bit", coupler=5, bit=6, at=1)
+        test = self_test(Work.of(chip))
+        assert test.lines() == ["coupling DAC 5: bits [6] do not move"]
+        assert test.good.all()
 
 
 def test_a_dead_converter_is_seen_and_another_takes_its_place() -> None:

@@ -24,14 +24,16 @@ class Adc(Procedure):
         return work.chip.capabilities.adc_count > 0
 
     def _references(self, work: Work, n: int) -> tuple[Floats, Floats]:
-        """((2, converters) means of both references, share of the range; their standard errors)."""
+        """((2, converters) means of both references, share of the range; their standard errors, which are half an LSB where all
+        readings are one code: without noise nothing finer can be told)."""
         chip = work.chip
         seen = np.empty((2, chip.capabilities.adc_count, n))
         for adc in range(seen.shape[1]):
             for k, end in enumerate(("low", "high")):
                 seen[k, adc] = chip.adc_value(chip.convert(f"reference-{end}", n=n, adc=adc).codes, "external")
             work.step(1.0 / (ROUNDS + 1) / seen.shape[1])
-        return seen.mean(axis=2), seen.std(axis=2, ddof=1) / np.sqrt(n)
+        scatter = seen.std(axis=2, ddof=1) / np.sqrt(n)
+        return seen.mean(axis=2), np.where(np.ptp(seen, axis=2) > 0, scatter, 2.0**-chip.capabilities.adc_bits)
 
     def _left(self, work: Work, n: int) -> tuple[Floats, Floats]:
         """((2, converters) errors at both references, their standard errors), LSB."""
@@ -50,12 +52,13 @@ class Adc(Procedure):
         span = REFERENCES[1] - REFERENCES[0]
         chip.set_adc_trims(trims[:, 0], trims[:, 1])
         for _ in range(ROUNDS):
-            means, _ = self._references(work, CONVERSIONS)
+            means, errors = self._references(work, CONVERSIONS)
             before = before if before.size else (means - np.array(REFERENCES)[:, None]) * 2.0 ** (cap.adc_bits - 1)
             gain, middle = (means[1] - means[0]) / span, means.mean(axis=0)
             alive = gain > ALIVE
-            trims[:, 0] += np.where(alive, np.rint(-middle / (cap.adc_trim_offset * LSB_SCALE)), 0).astype(np.int64)
-            trims[:, 1] += np.where(alive, np.rint((1.0 - gain) / (cap.adc_trim_gain * LSB_SCALE)), 0).astype(np.int64)
+            off, steep = abs(middle) > errors.max(axis=0), abs(1.0 - gain) * span > errors.sum(axis=0)
+            trims[:, 0] += np.where(alive & off, np.rint(-middle / (cap.adc_trim_offset * LSB_SCALE)), 0).astype(np.int64)
+            trims[:, 1] += np.where(alive & steep, np.rint((1.0 - gain) / (cap.adc_trim_gain * LSB_SCALE)), 0).astype(np.int64)
             trims = np.clip(trims, *TRIM_CODES)
             chip.set_adc_trims(trims[:, 0], trims[:, 1])
         left, errors = self._left(work, CONVERSIONS)

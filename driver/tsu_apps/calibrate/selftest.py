@@ -30,7 +30,7 @@ CELL_FAULTS = ("works", "stuck down", "stuck up", "deaf")
 class SelfTest:
     """What was found.
 
-    cells : (cells,) 0 works, 1 stuck down, 2 stuck up, 3 hears nothing
+    cells : (cells,) 0 works, 1 stuck down, 2 stuck up, 3 hears nothing; 0 of cells that are no spins, which are not looked at
     coupling_bits, bias_bits : (DACs,) masks of bits that do not move their output; without a converter that works none of biases,
         and of couplings those that keep them from 0, as cells hear them
     coupling_at, bias_at : (DACs,) what those bits are stuck at; bits count in the code as an unsigned number
@@ -92,8 +92,10 @@ def self_test(work: Work) -> SelfTest:
 
 
 def _cells(work: Work) -> NDArray[np.int64]:
-    """Faults of cells."""
+    """Faults of cells that are spins; of others none are looked for."""
     work.quiet()
+    if work.chip.kind not in SPINS:
+        return np.zeros(work.chip.capabilities.cells, np.int64)
     seen = []
     for drive in (-DRIVE, DRIVE):
         work.loosen(biases(work.chip, h=drive))
