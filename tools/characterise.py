@@ -31,6 +31,7 @@ from tsu_apps.characterise import PROCEDURES, Characterisation, Measurement, cha
 from tsu_apps.characterise.slow import PROCEDURES as SLOW
 from tsu_apps.characterise.spatial import VARIOGRAM, pool
 from tsu_apps.ending import ended
+from tsu_apps.job import make_way
 from tsu_apps.report import Row, format_rows, write_json
 from tsu_driver.instruments import Instruments
 
@@ -316,7 +317,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--effort", type=float, default=EFFORT, help="share of the full sample sizes; default %(default)s")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--html", metavar="DIR", help="write a datasheet of each die here")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.dies < 1 or not 0.1 <= given.effort <= 1:
+        parser.error(f"--dies {given.dies}, --effort {given.effort:g}: one die or more, and .1 to 1, expected")
+    known = {procedure.name for procedure in PROCEDURES}
+    unknown = sorted(set((given.only or "").split(",")) - known - {""})
+    if unknown:
+        parser.error(f"--only {given.only}: no procedure {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    make_way(given.json)
+    return given
 
 
 if __name__ == "__main__":

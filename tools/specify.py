@@ -21,6 +21,7 @@ import numpy as np
 from specified import APPS, App
 
 from tsu_apps.ending import ended
+from tsu_apps.job import make_way
 from tsu_apps.report import Row, format_rows, write_json
 from tsu_apps.specify import Lattice, Specification, Unreachable, Verdict, find
 from tsu_apps.specify.lattice import Point
@@ -127,6 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0; 1 if no point does; else those of `ended`."""
     given = parsed(arguments)
     app = APPS[given.app]
+    make_way(given.json, given.figure, given.toml)
     try:
         found = search(app, given)
     except Unreachable as error:

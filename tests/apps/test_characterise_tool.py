@@ -76,6 +76,23 @@ def test_unknown_elements_are_left_out(characterise: Any) -> None:
     assert good.deviation == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--dies", "0"], "--dies 0, --effort 1: one die or more"),
+        (["--effort", "nan"], "--effort nan: one die or more, and .1 to 1"),
+        (["--only", "drift,adc"], "no procedure adc; there are adc-enob"),
+    ],
+)
+def test_what_would_measure_nothing_is_refused(
+    characterise: Any, given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["characterise", *given])
+    with pytest.raises(SystemExit, match="2"):
+        characterise.parse()
+    assert said in capsys.readouterr().err
+
+
 def test_a_small_run(tmp_path: Path) -> None:
     """Pdits and mixtures, one die, quick: all rows met, the JSON holds them; a chip of the wrong temperature would not."""
     out = tmp_path / "rows.json"
