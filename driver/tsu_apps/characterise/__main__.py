@@ -1,4 +1,4 @@
-"""The program `python -m tsu_apps.characterise`: measure a chip, print what was found, write a datasheet."""
+"""The program `tsu characterise`, or `python -m tsu_apps.characterise`: measure a chip, print it, write a datasheet."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tsu_apps.report import format_rows, write_json
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tsu_apps.characterise",
+        prog="tsu characterise",
         description="Measure what a chip is, through its pins, as a laboratory would.",
-        epilog='example: python -m tsu_apps.characterise "emu:x0-pbit?bench=1" --effort .2 --html x0.html',
+        epilog='example: tsu characterise "emu:x0-pbit?bench=1" --effort .2 --html x0.html',
     )
     add_url(parser)
     parser.add_argument("--instruments", metavar="URL", help="door of the lab's instruments; emu:NAME?bench=1 has them by itself")
