@@ -19,8 +19,8 @@ from typing import Any
 from peakrdl_cheader.exporter import CHeaderExporter
 from systemrdl import RDLCompileError, RDLCompiler
 from systemrdl.component import Addrmap
-from systemrdl.node import AddrmapNode, FieldNode, MemNode, RegNode
-from systemrdl.rdltypes import OnWriteType
+from systemrdl.node import AddrmapNode, FieldNode, MemNode, Node, RegfileNode, RegNode
+from systemrdl.rdltypes import AccessType, OnWriteType
 
 from tsu_contract.extension import BASE, RegisterMap, map_of
 from tsu_contract.registers import REGISTERS, MapError
@@ -30,6 +30,18 @@ SOURCE = ROOT / "driver/tsu_contract/map/tsu.rdl"
 TABLE = ROOT / "driver/tsu_contract/map/tsu.json"
 HEADER = ROOT / "driver/tsu_contract/include/tsu.h"
 PAGE = ROOT / "docs/registers.md"
+
+
+PLAIN: dict[str, tuple[Any, ...]] = {
+    "sw": (AccessType.r, AccessType.rw, AccessType.w),
+    "onread": (None,),
+    "onwrite": (None, OnWriteType.woclr),
+    "counter": (False,),
+    "swwe": (False,),
+    "swwel": (False,),
+}
+"""Properties of a user's field that change what an access does, and those of their values that a chip carries out or `map_of`
+refuses by name."""
 
 
 def elaborate() -> AddrmapNode:
@@ -56,7 +68,8 @@ def elaborate_at(addresses: dict[str, int], registers: RegisterMap) -> AddrmapNo
 
 
 def elaborate_own(path: Path) -> AddrmapNode:
-    """The last address map of a user's file, which may use the types and properties of ours. MapError: it has none."""
+    """The last address map of a user's file, which may use the types and properties of ours. MapError: it has none, or one with
+    what registers of one's own cannot do."""
     compiler = RDLCompiler()
     compiler.compile_file(str(SOURCE))
     ours = set(compiler.root.comp_defs)
@@ -64,7 +77,23 @@ def elaborate_own(path: Path) -> AddrmapNode:
     names = [name for name, d in compiler.root.comp_defs.items() if name not in ours and isinstance(d, Addrmap)]
     if not names:
         raise MapError(f"{path}: it defines no addrmap")
-    return compiler.elaborate(top_def_name=names[-1]).top
+    top = compiler.elaborate(top_def_name=names[-1]).top
+    for node in top.descendants(unroll=False):
+        refuse(node)
+    return top
+
+
+def refuse(node: Node) -> None:
+    """MapError: the folded table has no word for what a user says of a node, and the chip would not do it."""
+    name = node.get_path(empty_array_suffix="").partition(".")[2]
+    if isinstance(node, RegfileNode) and node.is_array:
+        raise MapError(f"{name}: an array of blocks; each needs a name of its own")
+    if isinstance(node, FieldNode):
+        for key, allowed in PLAIN.items():
+            value = node.get_property(key)
+            if value not in allowed:
+                said = str(getattr(value, "name", value)).lower()
+                raise MapError(f"{name}: {key} = {said}; a field is plain storage, rw, r or w1c (onwrite = woclr) to the host")
 
 
 def access_of(field: FieldNode) -> str:
@@ -282,7 +311,7 @@ def main() -> int:
             parser.error("--with FILE and --out DIR go together, without --check")
         try:
             write(outputs_with(given.own, given.out))
-        except (MapError, RDLCompileError, OSError) as error:
+        except (MapError, RDLCompileError, OSError, UnicodeDecodeError) as error:
             print(f"tools/run regmap: {error}", file=sys.stderr)
             return 2
         return 0

@@ -26,11 +26,15 @@ def test_segments_are_placed() -> None:
     assert ram.tobytes() == b"\xbb" * 5 + b"d\0\0" + b"\xbb" * 8
 
 
-def test_other_segments_are_passed_over() -> None:
-    assert loaded(elf([(0x9999_0000, b"note", 4)], segment=4))[1].tobytes() == b"\xaa" * 16
-
-
 FILL: Segment = (ROM, b"code", 4)
+
+
+def test_other_segments_are_passed_over() -> None:
+    data = bytearray(elf([(0x9999_0000, b"note", 4), FILL]))
+    data[52] = 4
+    assert loaded(bytes(data))[1].tobytes() == b"code" + b"\xaa" * 12
+
+
 REFUSED = {
     "not an ELF file": b"\x7fELF",
     "32-bit little-endian": elf([FILL], bits=2),
@@ -42,8 +46,10 @@ REFUSED = {
     "segment 0: the file ends within it": elf([FILL])[:-1],
     "longer there than in memory": elf([(ROM, b"code", 3)]),
     "segment 1: 8 bytes at 0x2000000c": elf([FILL, (RAM + 12, b"data", 8)]),
-    "segment 0: 4 bytes at 0x80000000": elf([(0x8000_0000, b"code", 4)]),
-    "the entry: 2 bytes": elf([FILL], entry=0x3000_0000),
+    "segment 0: 20 bytes at 0x00000000 lie in no memory .ROM 0x00000000.0x10, RAM": elf([(ROM, b"code", 20)]),
+    "the entry 0x30000000: no segment": elf([FILL], entry=0x3000_0000),
+    "the entry 0x00000004: no segment": elf([(ROM, b"code", 8)], entry=ROM + 4),
+    "the entry 0x00000000: no segment": elf([(RAM, b"code", 4)]),
     "is odd": elf([FILL], entry=ROM + 1),
 }
 

@@ -24,14 +24,16 @@ def load_elf(data: bytes, memory: MemoryMap, rom: NDArray[np.uint32], ram: NDArr
     """Copies all loadable segments to their physical addresses, zeros after their file's part; returns the entry address.
 
     data : the file; memory : bases of rom and ram, which are words and are overwritten where segments lie. ElfError if it is not
-    an executable for RV32 with the soft-float ABI, if it ends early, or if a segment or the entry lies outside both memories.
+    an executable for RV32 with the soft-float ABI, if it ends early, if a segment lies outside both memories, or if the file has
+    nothing for the entry's address.
     """
     entry, offset, size, number = _header(data)
-    regions = ((memory.rom_base, rom.view(np.uint8)), (memory.ram_base, ram.view(np.uint8)))
+    regions = (("ROM", memory.rom_base, rom.view(np.uint8)), ("RAM", memory.ram_base, ram.view(np.uint8)))
     segments = [_segment(data, offset + k * size, k) for k in range(number)]
     loads = [(k, address, part, length) for k, (kind, address, part, length) in enumerate(segments) if kind == PT_LOAD and length]
     places = [_place(regions, address, length, f"segment {k}") for k, address, _, length in loads]
-    _place(regions, entry, 2, "the entry")
+    if not any(address <= entry < entry + 2 <= address + len(part) for _, address, part, _ in loads):
+        raise ElfError(f"the entry {entry:#010x}: no segment of the file has code there; is its symbol defined?")
     if entry % 2:
         raise ElfError(f"the entry {entry:#010x} is odd")
     for (_, _, part, _), place in zip(loads, places, strict=True):
@@ -69,11 +71,11 @@ def _segment(data: bytes, at: int, k: int) -> tuple[int, int, bytes, int]:
 
 
 def _place(
-    regions: tuple[tuple[int, NDArray[np.uint8]], ...], address: int, length: int, what: str
+    regions: tuple[tuple[str, int, NDArray[np.uint8]], ...], address: int, length: int, what: str
 ) -> NDArray[np.uint8]:  # fmt: skip
     """The bytes of a memory that `length` bytes at an address are."""
-    for base, memory in regions:
+    for _, base, memory in regions:
         if base <= address and address + length <= base + len(memory):
             return memory[address - base : address - base + length]
-    spans = ", ".join(f"{base:#010x}+{len(memory):#x}" for base, memory in regions)
+    spans = ", ".join(f"{name} {base:#010x}+{len(memory):#x}" for name, base, memory in regions)
     raise ElfError(f"{what}: {length} bytes at {address:#010x} lie in no memory ({spans})")
