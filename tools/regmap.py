@@ -73,7 +73,10 @@ def elaborate_own(path: Path) -> AddrmapNode:
     compiler = RDLCompiler()
     compiler.compile_file(str(SOURCE))
     ours = set(compiler.root.comp_defs)
-    compiler.compile_file(str(path))
+    try:
+        compiler.compile_file(str(path))
+    except UnicodeDecodeError as error:
+        raise MapError(f"{path} is not UTF-8: {error}") from None
     names = [name for name, d in compiler.root.comp_defs.items() if name not in ours and isinstance(d, Addrmap)]
     if not names:
         raise MapError(f"{path}: it defines no addrmap")
@@ -89,6 +92,8 @@ def refuse(node: Node) -> None:
     if isinstance(node, RegfileNode) and node.is_array:
         raise MapError(f"{name}: an array of blocks; each needs a name of its own")
     if isinstance(node, FieldNode):
+        if (node.get_property("range_min", default=None) is None) != (node.get_property("range_max", default=None) is None):
+            raise MapError(f"{name}: range_min and range_max go together")
         for key, allowed in PLAIN.items():
             value = node.get_property(key)
             if value not in allowed:
@@ -311,7 +316,7 @@ def main() -> int:
             parser.error("--with FILE and --out DIR go together, without --check")
         try:
             write(outputs_with(given.own, given.out))
-        except (MapError, RDLCompileError, OSError, UnicodeDecodeError) as error:
+        except (MapError, RDLCompileError, OSError) as error:
             print(f"tools/run regmap: {error}", file=sys.stderr)
             return 2
         return 0

@@ -117,21 +117,38 @@ def test_a_table_of_another_contract_is_refused(contract: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("line", "changed", "message"),
     [
-        ("@0x8000", "TUNER.CONTROL at 0x300"),
-        ("TUNER @", "the block IRQ"),
-        ("addrmap tuner", "defines no addrmap"),
-        ("};\n", "rdl"),
+        ("@0x8000", "@0x300", "TUNER.CONTROL at 0x300"),
+        ("TUNER @", "IRQ @", "the block IRQ"),
+        ("addrmap tuner", "regfile tuner", "defines no addrmap"),
+        ("};\n", "", "rdl"),
+        ("addrmap", "/* \xe9 */ addrmap", "wrong.rdl is not UTF-8"),
     ],
 )
-def test_the_tool_says_what_is_wrong(tmp_path: Path, line: str, message: str) -> None:
-    changed = {"@0x8000": "@0x300", "TUNER @": "IRQ @", "addrmap tuner": "regfile tuner", "};\n": ""}[line]
-    (tmp_path / "wrong.rdl").write_text(SOURCE.replace(line, changed))
+def test_the_tool_says_what_is_wrong(tmp_path: Path, line: str, changed: str, message: str) -> None:
+    (tmp_path / "wrong.rdl").write_text(SOURCE.replace(line, changed), encoding="latin-1")
     made = regmap(tmp_path, "wrong.rdl")
     assert made.returncode == 2
     assert message in made.stderr
     assert not (tmp_path / "tuner").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "message"),
+    [
+        ("TUNER @0x8000", "TUNER[2] @0x8000 += 0x100", "TUNER: an array of blocks"),
+        ("range_max = 200; ", "", "TUNER.CONTROL.GAIN: range_min and range_max go together"),
+        ("onwrite = woclr", "onwrite = woset", "TUNER.EVENTS.DONE: onwrite = woset; "),
+        ("sw = r;", "sw = r; default onread = rclr;", "TUNER.STATUS.ROUNDS: onread = rclr; "),
+        ("sw = r;", "sw = r; default counter;", "TUNER.STATUS.ROUNDS: counter = true; "),
+        ("sw = rw; default hw = r;", "sw = rw1; default hw = r;", "TUNER.CONTROL.GAIN: sw = rw1; "),
+    ],
+)
+def test_what_a_chip_would_not_do_is_refused(tmp_path: Path, line: str, changed: str, message: str) -> None:
+    assert line in SOURCE
+    with pytest.raises(MapError, match=re.escape(message)):
+        outputs(tmp_path, SOURCE.replace(line, changed))
 
 
 def chip_with(contract: Path, **changes: str) -> Chip:
