@@ -21,6 +21,7 @@ from tsu_emu.chip import Chip
 from tsu_testing.campaign import OUTCOMES, Campaign
 from tsu_testing.coverage import Coverage
 from tsu_testing.divergence import repeat
+from tsu_testing.faults import KINDS, Impossible
 from tsu_testing.host import Host
 from tsu_testing.tracing import Tracer
 
@@ -52,7 +53,6 @@ def listed(study: Study, folder: Path) -> None:
 
 def repeated(study: Study, kind: str, seed: int) -> int:
     """One fault again."""
-
     print("\n".join(repeat(campaign_of(study), kind, seed)[1]))
     return 0
 
@@ -72,12 +72,16 @@ def covered(study: Study, to: Path) -> int:
 
 
 def run(given: Namespace) -> int:
-    """What the command line asks for."""
+    """What the command line asks for; NoStudy if a campaign cannot be had of it."""
     study = study_of(given.study)
-    if given.repeat:
-        return repeated(study, given.repeat[0], int(given.repeat[1]))
-    if given.coverage:
-        return covered(study, given.coverage)
+    try:
+        if given.repeat:
+            return repeated(study, given.repeat[0], int(given.repeat[1]))
+        if given.coverage:
+            return covered(study, given.coverage)
+        _ = campaign_of(study).golden
+    except Impossible as error:
+        raise NoStudy(f"{study.source}: {error}") from None
     code = conduct(study, given)
     listed(study, given.out / study.name)
     return code
@@ -88,9 +92,14 @@ def main() -> int:
     sys.path.append(str(FILE.parents[1]))
     parsed = parser("tools/run campaign", __doc__ or "")
     parsed.add_argument("study", nargs="?", default=str(FILE), metavar="FILE", help="a Python file with a STUDY and a CAMPAIGN")
-    parsed.add_argument("--repeat", nargs=2, metavar=("KIND", "SEED"), help="run one fault again")
-    parsed.add_argument("--coverage", type=Path, metavar="FILE", help="write coverage here")
+    instead = parsed.add_mutually_exclusive_group()
+    instead.add_argument("--repeat", nargs=2, metavar=("KIND", "SEED"), help="run one fault again")
+    instead.add_argument("--coverage", type=Path, metavar="FILE", help="write coverage here")
     given = parsed.parse_args()
+    if given.repeat and given.repeat[0] not in KINDS:
+        parsed.error(f"--repeat: {given.repeat[0]} is no kind of fault; there are {', '.join(KINDS)}")
+    if given.repeat and not (given.repeat[1].isascii() and given.repeat[1].isdecimal()):
+        parsed.error(f"--repeat: {given.repeat[1]} is no seed, a number of 0 or more")
     return attempt(parsed.prog, lambda: run(given))
 
 

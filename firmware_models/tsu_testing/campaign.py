@@ -14,7 +14,7 @@ from tsu_contract.registers import access_table
 from tsu_emu.chip import Chip
 from tsu_emu.config import ChipConfig
 from tsu_emu.cpu.state import BUS_LOAD, BUS_STORE
-from tsu_testing.faults import AT_ACCESS, KINDS, Target, strike
+from tsu_testing.faults import AT_ACCESS, KINDS, Impossible, Target, strike
 from tsu_testing.host import BusError, Host
 from tsu_testing.in_process import see_compiled
 from tsu_testing.replay import Departing, OutOfBudget, Recorder, Recording, ram_in_use
@@ -85,7 +85,7 @@ def classified(played: Played) -> str:
 
 
 class Campaign:
-    """Faults in one scenario. ValueError: it does not come out right without any.
+    """Faults in one scenario. Impossible: it does not come out right without any.
 
     budget : cycles that a run may take beyond the one without faults, at least all the host's patience; a hang then
     """
@@ -108,7 +108,7 @@ class Campaign:
             recording = self._recorded(max(length // SAVED, 1), chip)
         rows = tracer.last()
         if tracer.instructions > len(rows):
-            raise ValueError(f"the scenario takes {tracer.instructions} instructions; a campaign's may take {len(rows)}")
+            raise Impossible(f"the scenario takes {tracer.instructions} instructions; a campaign's may take {len(rows)}")
         accesses = rows["cycle"][np.isin(rows["kind"], (BUS_LOAD, BUS_STORE))]
         waits = np.array([(call.begin, call.waits_until) for call in recording.calls])
         at = np.searchsorted(waits[:, 0], accesses - 1, side="right") - 1
@@ -121,17 +121,19 @@ class Campaign:
         recorder = Recorder(chip or Chip(self.scenario.config), spacing)
         played = self.scenario.play(recorder)
         if not played.right or played.reports:
-            raise ValueError(f"without faults the scenario is to come out right, without reports: {played}")
+            raise Impossible(f"without faults the scenario is to come out right, without reports: {played}")
         return recorder.recording
 
     def run(self, kind: str, seed: int, tracer: Tracer | None = None) -> Result:
         """The fault of a kind and a seed; the same each time. tracer : of `chip`, which is to note what follows the fault.
 
-        ValueError: no such kind, or the chip lacks what it strikes.
+        Impossible: no such kind, or the chip lacks what it strikes.
         """
         if kind not in KINDS:
-            raise ValueError(f"{kind} is no kind of fault; there are {', '.join(KINDS)}")
+            raise Impossible(f"{kind} is no kind of fault; there are {', '.join(KINDS)}")
         golden, rng, hit = self.golden, np.random.default_rng(seed), [""]
+        if kind in AT_ACCESS and not golden.accesses.size:
+            raise Impossible(f"a {kind} needs an access, and the core makes none while the host waits")
         cycle = int(rng.choice(golden.accesses)) - 1 if kind in AT_ACCESS else int(rng.integers(golden.recording.waits_until))
         target = Target(self.chip, golden.ram, golden.events)
 

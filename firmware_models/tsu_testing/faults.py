@@ -32,6 +32,10 @@ DIP_BITS = 6
 TRIES = 1000
 
 
+class Impossible(ValueError):
+    """There is no such fault in this chip, or no campaign with this scenario; says why."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What a campaign knows of a chip at the cycle of a fault.
@@ -45,9 +49,9 @@ class Target:
 
     @property
     def core(self) -> FirmwareCore:
-        """The firmware core. ValueError: there is none."""
+        """The firmware core. Impossible: there is none."""
         if self.chip.core is None:
-            raise ValueError("the chip has no firmware core: cpu.image names no image")
+            raise Impossible("the chip has no firmware core: cpu.image names no image")
         return self.chip.core
 
     @property
@@ -106,7 +110,7 @@ def strike_chip_register(t: Target, rng: np.random.Generator) -> str:
         except OracleError:
             continue
         return f"{table.names[table.register[table.decode[address >> 2]]]} at {address:#06x}, bits {bit:#010x}"
-    raise ValueError("the chip has no register to upset")
+    raise Impossible("the chip has no register to upset")
 
 
 def strike_cell(t: Target, rng: np.random.Generator) -> str:
@@ -120,7 +124,7 @@ def strike_adc(t: Target, rng: np.random.Generator) -> str:
     """A converter is dead from now on."""
     count = t.chip.capabilities.adc_count
     if not count:
-        raise ValueError("the chip has no converter to kill")
+        raise Impossible("the chip has no converter to kill (adc.count)")
     converter = int(rng.integers(count))
     InProcessOracle(t.chip).inject("dead-adc", converter=converter)
     return f"converter {converter}"
@@ -206,11 +210,11 @@ AT_ACCESS = ("bus-error",)
 
 
 def strike(kind: str, target: Target, rng: np.random.Generator) -> str:
-    """A fault of a kind happens now; what it hit. KeyError: no such kind. ValueError: the chip lacks what is to be hit."""
+    """A fault of a kind happens now; what it hit. KeyError: no such kind. Impossible: the chip lacks what is to be hit."""
     if kind not in KINDS:
         raise KeyError(f"no kind of faults {kind!r}; there are {', '.join(KINDS)}")
     if kind in OF_CORE and target.chip.core is None:
-        raise ValueError(f"a fault of the kind {kind} strikes the firmware core, and the chip has none: cpu.image names no image")
+        raise Impossible(f"a fault of the kind {kind} strikes the firmware core, and the chip has none: cpu.image names no image")
     what = KINDS[kind](target, rng)
     events = target.chip.state.events
     events[S.EVENT_FIRMWARE] = min(int(events[S.EVENT_FIRMWARE]), target.now + 1)

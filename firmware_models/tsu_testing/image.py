@@ -33,6 +33,7 @@ class Image:
     def __init__(self, path: Path) -> None:
         from elftools.elf.elffile import ELFFile
 
+        self._path = path
         with path.open("rb") as file:
             elf = ELFFile(file)
             self.functions, self._symbols = _functions(elf)
@@ -41,6 +42,8 @@ class Image:
 
     def address(self, name: str) -> int:
         """Of a symbol. KeyError: there is none of that name."""
+        if name not in self._symbols:
+            raise KeyError(f"{self._path} has no symbol {name!r}")
         return self._symbols[name]
 
     def place(self, address: int) -> str:

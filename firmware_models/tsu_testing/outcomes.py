@@ -48,10 +48,12 @@ def judge(data: xr.Dataset) -> list[Row]:
 
 
 def draw(data: xr.Dataset) -> dict[str, Figure]:
-    """Shares of outcomes by kind, and with 95 % intervals after Wilson what is neither right nor reported."""
+    """Shares of outcomes of the kinds that have any, and with 95 % intervals after Wilson what is neither right nor reported."""
     from tsu_apps.characterise.figures import label, panels
 
-    table, kinds = counts(data), data["kind"].to_numpy().tolist()
+    table = counts(data)
+    known = table.sum(axis=1) > 0
+    table, kinds = table[known], data["kind"].to_numpy()[known].tolist()
     figure, (left, right) = panels(1, 2, 4.0)
     rows, whole = np.arange(len(kinds)), table.sum(axis=1)
     start = np.zeros(len(kinds))
@@ -60,7 +62,7 @@ def draw(data: xr.Dataset) -> dict[str, Figure]:
         start += table[:, k] / whole
     for k, name in ((3, "hang"), (4, "silent")):
         shift = 0.12 * (1 if name == "silent" else -1)
-        ends = np.array([wilson(int(n), int(of)) for n, of in zip(table[:, k], whole, strict=True)])
+        ends = np.array([wilson(int(n), int(of)) for n, of in zip(table[:, k], whole, strict=True)]).reshape(-1, 2)
         at = table[:, k] / whole
         bars = np.abs(ends - at[:, None]).T
         right.errorbar(at, rows + shift, xerr=bars, fmt="o", color=SHADES[k], markersize=4, capsize=2, label=name)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tsu_testing.campaign import OUTCOMES
 from tsu_testing.faults import KINDS
-from tsu_testing.outcomes import wilson
+from tsu_testing.outcomes import draw, judge, wilson
 
 pytest.importorskip("xarray")
 pytest.importorskip("h5netcdf")
@@ -19,6 +21,27 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
 
 TOOL = Path(__file__).parents[2] / "tools" / "campaign.py"
+sys.path.append(str(TOOL.parent))
+OF_A_SCENARIO_THAT_IS_WRONG = """
+from tsu_apps.study import Study
+from tsu_emu.config import load
+from tsu_testing.campaign import Campaign, Played
+from tsu_testing.guarded import IMAGE
+from tsu_testing.outcomes import KIND, QUANTITIES
+
+class Wrong:
+    config = load("ideal-16", {"cpu.image": str(IMAGE), "fabric.topology.cells": 2})
+    def play(self, host):
+        host.until(100)
+        return Played(False)
+
+CAMPAIGN = Campaign(Wrong())
+
+def measure(point, die_seed):
+    return CAMPAIGN.measure(point["kind"], die_seed)
+
+STUDY = Study("wrong", "", measure, QUANTITIES, [KIND], dies=1)
+"""
 
 
 def campaign(folder: Path, *arguments: str) -> str:
@@ -47,6 +70,41 @@ def test_a_campaign_and_one_of_its_faults(tmp_path: Path) -> None:
     assert f"outcome: {outcome}" in again
     listed = [line.split()[-2:] for line in printed.splitlines() if "--repeat" in line]
     assert listed == [f["name"].split()[:2] for f in faults if f["name"].endswith(("silent", "hang"))]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repeat", "gamma", "1"], "gamma is no kind of fault; there are ram, register,"),
+        (["--repeat", "ram", "-1"], "-1 is no seed, a number of 0 or more"),
+        (["--repeat", "ram", "1", "--coverage", "cov.info"], "not allowed with"),
+        (["wrong.py"], "without faults the scenario is to come out right"),
+    ],
+)
+def test_what_the_tool_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:  # fmt: skip
+    (tmp_path / "wrong.py").write_text(OF_A_SCENARIO_THAT_IS_WRONG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["campaign", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(import_module("campaign").main())
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_kind_without_an_outcome_is_counted_and_not_drawn() -> None:
+    """As on a chip without converters, whose dead ones all raise."""
+    xr = pytest.importorskip("xarray")
+    outcome = np.array([[0.0, 4.0, 4.0], [np.nan] * 3])
+    data = xr.Dataset({"outcome": (("kind", "die"), outcome)}, {"kind": ["ram", "dead-adc"]})
+    rows = {row.name: row for row in judge(data)}
+    assert rows["faults without an outcome"].value == 3
+    assert rows["faults without an outcome"].ok is False
+    left, right = draw(data)["campaign"].axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["ram"]
+    assert len(right.containers) == 2
+    assert not draw(data.sel(kind=["dead-adc"]))["campaign"].axes[0].get_yticklabels()
 
 
 def test_intervals() -> None:

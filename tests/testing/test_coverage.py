@@ -77,5 +77,5 @@ def test_names_of_an_image() -> None:
     at = image.address("reply")
     assert image.place(at).startswith("reply+0x0 guarded.c:")
     assert image.place(0x2000_0000) == ""
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="has no symbol 'nothing'"):
         image.address("nothing")
