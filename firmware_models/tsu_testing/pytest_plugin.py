@@ -34,7 +34,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker, and a place for coverage."""
+    """The marker, and a place for coverage. UsageError: there is no such directory for it."""
+    to = config.getoption("tsu_coverage")
+    if to is not None and not to.absolute().parent.is_dir():
+        raise pytest.UsageError(f"--tsu-coverage {to}: {to.parent} is no directory")
     config.addinivalue_line(
         "markers",
         "tsu(config='ideal-16', image=None, die_seed=None, run_seed=None, **changes): the chip of this test; changes are values "
@@ -55,7 +58,7 @@ def tsu_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     try:
         bench = Bench(config, image, values, driven="tsu_chip" in request.fixturenames)
     except ConfigError as error:
-        pytest.fail(f"@pytest.mark.tsu: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"@pytest.mark.tsu: {error}", pytrace=False) from None
     request.node.stash[BENCH] = bench
     try:
         yield bench

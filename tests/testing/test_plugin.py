@@ -142,6 +142,9 @@ def test_image(tsu_firmware):
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(["*tsu_firmware needs an image*", "@pytest.mark.tsu: *", "*kindd*", "*cpu.image *none.elf*"])
     assert "def tsu_bench" not in result.stdout.str()
+    assert "During handling" not in result.stdout.str()
+    nowhere = run(pytester, "def test_it(): pass", "--tsu-coverage=nowhere/firmware.info")
+    nowhere.stderr.fnmatch_lines(["ERROR: --tsu-coverage nowhere/firmware.info: nowhere is no directory"])
 
 
 def test_collection_loads_no_compiler(tmp_path: Path) -> None:
