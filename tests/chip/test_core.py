@@ -214,6 +214,14 @@ def test_what_is_not_there_traps(tmp_path: Path, access: int, cause: int, offset
     assert (hart(d, "mcause"), hart(d, "mtval"), hart(d, "mepc")) == (cause, BUS + offset, 20)
 
 
+def test_a_store_to_what_nobody_writes_does_nothing(tmp_path: Path) -> None:
+    """It is no fault, and CAP is as before."""
+    d = desk(tmp_path, [*li(5, HANDLER), csrw(0x305, 5), *put("CAP.CELLS", 5), *FOREVER], FOREVER)
+    to(d, 500)
+    assert d.read("CPU.STATUS") == PRESENT | ASLEEP
+    assert (hart(d, "mcause"), d.read("CAP.CELLS")) == (0, 3)
+
+
 def test_the_core_uses_windows(tmp_path: Path) -> None:
     """It writes two bias codes and reads them back, and the chip has them."""
     d = desk(tmp_path, [*li(6, BUS + WINDOWS["BIAS"].address), *li(7, 0x0005FFF9), stw(7, 6, 0), lw(8, 6, 0), *FOREVER])

@@ -92,7 +92,19 @@ class Rsp:
         self.raw(b"$" + contents + b"#%02x" % (sum(contents) & 0xFF))
 
     def receive(self) -> bytes:
-        """Contents of the next packet; b"" is an empty one, EOFError the end of the connection."""
+        """Contents of the next packet but for what is to be shown; b"" is an empty one, EOFError the end of the connection."""
+        contents = self._next()
+        while contents[:1] == b"O" and contents != b"OK":
+            contents = self._next()
+        return contents
+
+    def shown(self) -> str:
+        """What comes next is to be shown to whoever debugs."""
+        contents = self._next()
+        assert contents[:1] == b"O", contents
+        return bytes.fromhex(contents[1:].decode()).decode()
+
+    def _next(self) -> bytes:
         while True:
             begin = self._rest.find(b"$")
             mark = self._rest.find(b"#", begin)

@@ -92,12 +92,14 @@ def test_a_step_is_one_instruction(tmp_path: Path) -> None:
 
 
 def test_a_step_waits_for_chip_time(tmp_path: Path) -> None:
-    """A debugger moves no time: when the host asks for none the step is not done, until somebody stops it or grants cycles."""
+    """A debugger moves no time: when the host asks for none the step is not done, until somebody stops it or grants cycles.
+    It is told so, once."""
     with debugged(tmp_path) as bench, bench.dealer() as host:
         host.done(delay(1000))
         with bench.attach() as gdb:
             first, before = gdb.register(PC), digest(bench)
             gdb.send(b"s")
+            assert "monitor advance CYCLES" in gdb.shown()
             assert gdb.nothing_comes(0.3)
             gdb.raw(b"\x03")
             assert gdb.receive() == stopped_at(first, 2)
@@ -115,6 +117,7 @@ def test_ctrl_c_stops_a_core_at_work_and_one_that_is_held(tmp_path: Path) -> Non
     with debugged(tmp_path) as bench, bench.dealer() as host:
         with bench.attach() as gdb:
             gdb.send(b"c")
+            assert gdb.shown()
             with waiting(host, delay(10**10), write("CPU.CTRL", 1), delay(10**10)):
                 assert gdb.nothing_comes(0.3)
                 gdb.raw(b"\x03")

@@ -26,6 +26,8 @@ LAST_WORDS = 16
 """Pieces that are still read from a debugger before another is turned away for its sake: the last may be its end."""
 TRAP, INTERRUPTED = 5, 2
 """Signals that GDB is told: a step or a breakpoint, and a stop that was asked for."""
+WAITS = b"The core goes on when chip time passes: with a host's request, or after Ctrl-C and `monitor advance CYCLES`.\n"
+"""What a debugger is told, once, when it lets the core go on and nothing lets time pass."""
 
 
 class Debugger:
@@ -46,7 +48,7 @@ class Debugger:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._client: socket.socket | None = None
         self._stream, self._last_reply = Stream(), b""
-        self._signal, self._owes_stop = TRAP, False
+        self._signal, self._owes_stop, self._told = TRAP, False, False
         self._stopped, self._stop_asked = False, wait
         self._step, self._from = False, self._target.position()
         self.between_calls: Callable[[], None] = lambda: None
@@ -71,6 +73,9 @@ class Debugger:
                 self._stop(INTERRUPTED)
             elif self._monitor.granted:
                 self._monitor.spend()
+        if self._owes_stop and not self._told:
+            self._told = True
+            self._reply(b"O" + WAITS.hex().encode())
 
     def look(self) -> None:
         """In the midst of a request: a core that is awake stops before its next instruction, one that sleeps at once."""
@@ -133,7 +138,7 @@ class Debugger:
             self._selector.register(connection, selectors.EVENT_READ)
             self._client, self._stream, self._last_reply = connection, Stream(), b""
             self._commands.greet()
-            self._owes_stop, self._stop_asked = False, not self._stopped
+            self._owes_stop, self._stop_asked, self._told = False, not self._stopped, False
 
     def _receive(self) -> None:
         if self._client is None:
