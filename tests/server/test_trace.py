@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from chip.pins import Desk
-from chip.test_core import FOREVER, MRET, li, listen, put
+from chip.test_core import BUS, FOREVER, MRET, li, listen, put
 from cpu.images import elf
-from cpu.pair import NOP, addi, imm, op
+from cpu.pair import NOP, addi, imm, op, stw
 from serving import config
 from tsu_contract.operations import Op
 from tsu_contract.program import Opcode
+from tsu_contract.registers import WINDOWS
 from tsu_emu import state as S
 from tsu_emu.server.trace import Recorder
 from tsu_emu.server.trace.symbols import Symbols
@@ -134,6 +135,37 @@ def test_the_sequencer_and_analog_events(tmp_path: Path) -> None:
     codes = [(e["args"]["value"], e["args"]["cycle"]) for e in events if e["ph"] == "C" and e["name"] == "TEMP.TDAC"]
     assert codes[-1][0] == 200
     assert steps[0][1] <= codes[-1][1] <= steps[1][2]
+
+
+def test_stores_of_the_core_to_windows_and_its_reset(tmp_path: Path) -> None:
+    """The DACs settle from the first of two stores on, a program is seen as it is written, a core that was held begins anew."""
+    bias, program = (BUS + WINDOWS[name].address for name in ("BIAS", "PROGRAM"))
+    main = [*li(7, bias), addi(6, 0, 1), stw(6, 7, 0), stw(0, 7, 0), *li(7, program), *li(6, Opcode.RUN << 24), stw(6, 7, 4)]
+    code, image = np.array([*main, *FOREVER], "<u4").tobytes(), tmp_path / "image.elf"
+    image.write_bytes(with_names(elf([(0, code, len(code))]), {"main": 0}))
+    d = Desk(config({"kind": "dense", "cells": 3}, planes=2, cpu={"image": str(image), "rom_words": 512, "ram_words": 64}))
+    recorder, opcodes = Recorder(d.chip, tmp_path / "trace.json", image), dict[int, int]()
+
+    def look() -> None:
+        recorder.look()
+        opcodes[int(d.chip.state.time[S.NOW])] = int(d.chip.state.program[0] >> np.uint64(56))
+
+    d.chip.observe(look)
+    d.operate([(Op.DELAY_UNTIL, 0, 0, 0, 500)])
+    d.set(CPU__CTRL=1)
+    held = int(d.chip.state.time[S.NOW])
+    d.set(CPU__CTRL=0)
+    d.operate([(Op.DELAY_UNTIL, 0, 0, 0, 700)])
+    recorder.close()
+    events, t = json.loads((tmp_path / "trace.json").read_text()), d.chip.config.timing
+    store, end = t.issue + t.access, 9 + 3 * (t.issue + t.access) - 1
+    settled = 3 + store + t.settle
+    begun = held + 2
+    assert slices(events, "DACs") == [("settling", 3, settled), ("settling", begun + 3, begun + settled)]
+    assert slices(events, "firmware") == [
+        ("asleep", end, held), ("main", 0, held), ("asleep", begun + end, 700), ("main", held, 700)
+    ]  # fmt: skip
+    assert min(cycle for cycle, opcode in opcodes.items() if opcode == Opcode.RUN) == 7 + 2 * store
 
 
 def test_the_format(tmp_path: Path) -> None:

@@ -90,8 +90,11 @@ class Chip:
 
     def observe(self, observer: Callable[[], None] | None) -> None:
         """From now on chip time goes from event to event, and `observer` is called after those of each cycle; it may look at the
-        chip, and changes nothing. The firmware core executes an instruction at a time. None: nobody watches."""
+        chip, and changes nothing. The firmware core goes on until a register changes that `core_follow` shows, and notes what it
+        does. None: nobody watches."""
         self._motion.observer = observer
+        if self.core is not None:
+            self.core.follow(observer is not None)
 
     def execute(self, records: NDArray[Any], payloads: Sequence[Frame] = ()) -> Result:
         """Carry out a list of operations: all are validated before any is executed (ProtocolError if one may not be).

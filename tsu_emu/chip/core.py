@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tsu_contract.places import Places
 from tsu_contract.registers import REGISTER_SPACE
 from tsu_emu import state as S
+from tsu_emu.chip.core_follow import Follower
 from tsu_emu.chip.core_loop import NOBODY, SLICE, at_window, compare_at, lines_at, seen, takes, work, work_on
 from tsu_emu.chip.firmware import FirmwareBus
 from tsu_emu.chip.plant import Plant
@@ -38,11 +39,13 @@ class FirmwareCore:
     places : where its map has registers and windows
     memory : behind its windows
     model, rom : of the hart; entry : where it starts; work, work_on : what executes it, those of `core_loop` or what calls them
+    follower : what notes what it does while somebody watches
     """
 
     def __init__(self, config: Core, plant: Plant, state: S.ChipState, places: Places, memory: Memory) -> None:
         self._plant, self._state, self.places, self.memory = plant, state, places, memory
         self.model, self.work, self.work_on = make_model(MEMORY), work, work_on
+        self.follower: Follower | None = None
         self.rom: NDArray[np.uint32] = np.zeros(config.rom_words, np.uint32)
         try:
             self.entry = elf.load_elf(Path(config.image).read_bytes(), MEMORY, self.rom, state.core_ram)
@@ -79,7 +82,7 @@ class FirmwareCore:
             if reason != hart.BUS:
                 break
             self._access(bus)
-            if h["cycle"] >= stop or (watch[0] != NOBODY and seen(s.core, p.rules, watch)):
+            if h["cycle"] >= stop or self.follower or (watch[0] != NOBODY and seen(s.core, p.rules, watch)):
                 break
             reason, effects = self.work(s.core, p.rules, p.timing, *machine, until, watch)
         if effects:
@@ -97,6 +100,14 @@ class FirmwareCore:
         bite, compare = int(s.core["firmware"][0, S.BITE_AT]), int(compare_at(s.core))
         timer = compare > now and bool(s.hart["mie"][0] & 1 << TIMER)
         return min([S.NEVER] + [bite] * (bite > 0) + [compare] * timer)
+
+    def follow(self, on: bool) -> None:
+        """Whether what the core does is noted from now on."""
+        if not on:
+            self.follower, self.work, self.work_on = None, work, work_on
+        elif self.follower is None:
+            self.follower = Follower(self._state.hart, self.model, self.rom, self._state.core_ram)
+            self.work, self.work_on = self.follower.work, self.follower.work_on
 
     @property
     def held(self) -> bool:
@@ -173,6 +184,10 @@ def warm_up_core(plant: Plant, state: S.ChipState, memory: Memory) -> None:
     rom, ram = np.zeros(1, np.uint32), np.zeros(1, np.uint32)
     work(state.core, plant.rules, plant.timing, harts, model, rom, ram, 0, watch)
     work_on(state.core, plant, memory, harts, model, rom, ram, 0, watch)
+    follower = Follower(harts, model, rom, ram)
+    follower.work(state.core, plant.rules, plant.timing, harts, model, rom, ram, 0, watch)
+    follower.work_on(state.core, plant, memory, harts, model, rom, ram, 0, watch)
+    follower.notes()
     at_window(state.core, plant, memory, harts, model)
     seen(state.core, plant.rules, watch)
     takes(plant.rules, 0, 0)

@@ -51,7 +51,7 @@ class Motion:
     def advance(self, until: int, word: int = -1, mask: int = 0, wanted: int = 0) -> bool:
         """Chip time goes to `until`, or to the cycle at which a register word is as wanted: True then."""
         while self.observer is not None and (due := int(self._state.events.min())) < until:
-            met = self._next(due, word, mask, wanted)
+            met = self._next(due, until, word, mask, wanted)
             self.observer()
             if met:
                 return True
@@ -60,15 +60,15 @@ class Motion:
             self.observer()
         return met
 
-    def _next(self, due: int, word: int, mask: int, wanted: int) -> bool:
-        """The events of cycle `due`, which are the next. A firmware's that stands alone is worth no call of the compiled loop."""
+    def _next(self, due: int, until: int, word: int, mask: int, wanted: int) -> bool:
+        """The events of cycle `due`, which are the next. A firmware's that stands alone goes on till something else happens."""
         s = self._state
         if s.events[S.EVENT_FIRMWARE] != due or np.count_nonzero(s.events == due) > 1:
             return self._go(due, word, mask, wanted)
         if self._met(word, mask, wanted):
             return True
         s.time[S.NOW] = max(int(s.time[S.NOW]), due)
-        self._step_firmware(due, self._watch(word, mask, wanted))
+        self._step_firmware(until, self._watch(word, mask, wanted))
         return self._met(word, mask, wanted) or (bool(s.events.min() <= due) and self._go(due, word, mask, wanted))
 
     def _met(self, word: int, mask: int, wanted: int) -> bool:

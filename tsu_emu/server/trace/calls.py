@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from tsu_emu.chip import Chip
 from tsu_emu.chip.core import MEMORY, FirmwareCore
+from tsu_emu.chip.core_follow import MOVED, RESTARTED, SLEPT, TRAPPED, WOKE
 from tsu_emu.cpu.hart import JAL, JALR, MRET_W
 from tsu_emu.cpu.machine import EXTERNAL, INTERRUPT, SOFTWARE, TIMER
 from tsu_emu.server.trace.symbols import Symbols
@@ -34,63 +33,44 @@ class _Frame:
 
 
 class Calls:
-    """Follows the core of a chip, which executes an instruction at a time between two looks; a jump into another function takes
-    the place of the one that it leaves.
+    """Follows the core of a chip that is observed; a jump into another function takes the place of the one that it leaves.
 
     symbols : of its image; slices : where functions, traps and sleep are shown
     """
 
     def __init__(self, chip: Chip, core: FirmwareCore, symbols: Symbols, slices: Slices) -> None:
-        self._core, self._ram, self._symbols, self._slices = core, chip.state.core_ram, symbols, slices
-        self._hart: Any = chip.state.hart[0]
+        assert core.follower is not None
+        self._follower, self._symbols, self._slices = core.follower, symbols, slices
+        halfwords = self._follower.functions.shape[1]
+        for k, base in enumerate((MEMORY.rom_base, MEMORY.ram_base)):
+            self._follower.functions[k] = symbols.numbers(base, halfwords)
         self._stack: list[_Frame] = []
-        self._asleep = False
-        self._remember()
-        self._enter(int(self._hart["pc"]), None, int(self._hart["cycle"]))
+        hart: Any = chip.state.hart[0]
+        self._enter(int(hart["pc"]), None, int(hart["cycle"]))
 
-    def _remember(self) -> None:
-        self._pc, self._retired, self._cycle = int(self._hart["pc"]), int(self._hart["retired"]), int(self._hart["cycle"])
+    def look(self) -> None:
+        """What the core has done since the last look."""
+        for begin, end, what, pc, next_pc, word, length in self._follower.notes().tolist():
+            if what & WOKE:
+                self._slices.end(end if what & RESTARTED else begin)
+            if what & RESTARTED:
+                self._restart(next_pc, end)
+            elif what & MOVED:
+                self._moved(word, pc + length, next_pc, end)
+            elif what & TRAPPED:
+                self._trapped(word, next_pc, begin, end)
+            if what & SLEPT:
+                self._slices.begin("asleep", end)
 
-    def look(self, now: int) -> None:
-        """After the events of cycle `now`: what the core has begun then, if it has."""
-        h = self._hart
-        pc, retired, cycle = int(h["pc"]), int(h["retired"]), int(h["cycle"])
-        if self._asleep and not h["asleep"]:
-            self._slices.end(now)
-            self._asleep = False
-        if retired < self._retired or (retired == 0 and pc != self._pc and h["mcause"] == 0):
-            self._restart(pc, now)
-        elif retired > self._retired:
-            self._executed(self._instruction(self._pc), pc, cycle)
-        elif cycle != self._cycle and not h["asleep"]:
-            self._trapped(int(h["mcause"]), pc, now, cycle)
-        if h["asleep"] and not self._asleep:
-            self._slices.begin("asleep", cycle)
-            self._asleep = True
-        self._remember()
-
-    def _instruction(self, pc: int) -> tuple[int, int]:
-        """(the 32-bit instruction at pc, its length there)."""
-        words, base = (self._ram, MEMORY.ram_base) if pc >= MEMORY.ram_base else (self._core.rom, MEMORY.rom_base)
-        halves = words.view(np.uint16)
-        k = (pc - base) // 2
-        low = int(halves[k])
-        if low & 3 != 3:
-            return int(self._core.model["expanded"][0, low]), 2
-        return low | int(halves[k + 1]) << 16, 4
-
-    def _executed(self, instruction: tuple[int, int], pc: int, cycle: int) -> None:
-        word, length = instruction
+    def _moved(self, word: int, back: int, pc: int, cycle: int) -> None:
+        """An instruction ended at pc; back : where the one after it lies."""
         opcode, rd, rs1 = word >> 2 & 31, word >> 7 & 31, word >> 15 & 31
-        jumps = opcode in (JAL, JALR)
-        if jumps and rd in LINKS:
-            self._enter(pc, self._pc + length, cycle)
+        if opcode in (JAL, JALR) and rd in LINKS:
+            self._enter(pc, back, cycle)
         elif word == MRET_W:
             self._return_from_trap(cycle)
             self._stay(pc, cycle)
-        elif opcode == JALR and rs1 in LINKS and self._returns(pc, cycle):
-            return
-        else:
+        elif opcode != JALR or rs1 not in LINKS or not self._returns(pc, cycle):
             self._stay(pc, cycle)
 
     def _enter(self, pc: int, back: int | None, cycle: int) -> None:

@@ -65,9 +65,10 @@ class Recorder:
         self._pending, self._step, self._fetched, self._settling = 0, "", 0, False
         self._counted = {"TEMP.TDAC": -1.0, "die, K": -1.0}
         self._calls: Calls | None = None
+        chip.observe(self.look)
         if chip.core is not None and image is not None:
             self._calls = Calls(chip, chip.core, Symbols(image.read_bytes()), self._tracks[FIRMWARE])
-        chip.observe(self.look)
+        self.look()
 
     def write(self, *, cycle: int | None = None, tid: int = 0, **event: Any) -> None:
         """One event; `cycle` becomes its time in microseconds, and stays as an argument."""
@@ -80,7 +81,7 @@ class Recorder:
         """After the events of a cycle."""
         now = int(self._state.time[S.NOW])
         if self._calls is not None:
-            self._calls.look(now)
+            self._calls.look()
         self._interrupts(now)
         self._sequencer(now)
         self._dacs(now)

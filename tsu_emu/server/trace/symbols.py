@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tsu_emu.cpu.elf import HEADER
 
 SECTION = struct.Struct("<10I")
@@ -30,6 +33,10 @@ class Symbols:
         """The last symbol at or before an address, else the address."""
         k = bisect_right(self._addresses, address)
         return self._names[k - 1] if k else f"{address:#010x}"
+
+    def numbers(self, base: int, halfwords: int) -> NDArray[np.int32]:
+        """(halfwords,) of memory at `base`: the same number for those of one name, 0 for all that lies before the first."""
+        return np.searchsorted(self._addresses, base + 2 * np.arange(halfwords), side="right").astype(np.int32)
 
     def __bool__(self) -> bool:
         return bool(self._addresses)
