@@ -179,6 +179,7 @@ def field_row(field: dict[str, Any]) -> str:
         text += f" Range {field['min']}..{field['max']}."
     for name, value in field["values"].items():
         text += f" <br>{value['value']} `{name}`: {value['desc']}"
+    text = text.replace("|", r"\|")
     return f"| {bits} | {field['name']} | {field['access']} | {field['reset']:#x} | {field['unit']} | {text} |"
 
 

@@ -173,7 +173,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, HostError, LinkError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
-    print(difference or f"{len(exchanges)} messages: all replies are the same")
+    cut = "; the record has none to the last" if exchanges and exchanges[-1][1] is None else ""
+    print(difference or f"{len(exchanges)} messages: all replies are the same{cut}")
     return 1 if difference else 0
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from tsu_driver.errors import TsuError
+from tsu_driver.errors import LinkTimeout, TsuError
 
 IMPOSSIBLE, INTERRUPTED = 2, 130
 
@@ -30,6 +31,19 @@ def ended(program: str, work: Callable[[], int], also: tuple[type[Exception], ..
         return _said(program, f"{error.filename}: {error.strerror}" if error.filename else str(error), IMPOSSIBLE)
     except wrong as error:
         return _said(program, str(error), IMPOSSIBLE)
+
+
+@contextmanager
+def afterwards(action: Callable[[], object]) -> Iterator[None]:
+    """Does something to a chip at the end, however it comes; but a chip that did not answer in time is not asked again."""
+    try:
+        yield
+    except LinkTimeout:
+        raise
+    except BaseException:
+        action()
+        raise
+    action()
 
 
 def _said(program: str, what: str, code: int) -> int:

@@ -112,7 +112,7 @@ def load_map(path: str | os.PathLike[str]) -> RegisterMap:
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise MapError(f"{path}: {error}") from None
+        raise MapError(f"{path}: no folded table, such as tools/run regmap --with makes of a SystemRDL file: {error}") from None
     try:
         return map_of(table)
     except MapError as error:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import tsu_driver as tsu
 from server.process import environment
-from tsu_apps.ending import ended
+from tsu_apps.ending import afterwards, ended
+from tsu_driver.errors import LinkTimeout
 
 DEMO = Path(__file__).parents[2] / "tools" / "demo.py"
 
@@ -49,7 +51,7 @@ def test_own_exit_codes_and_faults_of_the_program_stay() -> None:
 
 
 def test_closed_pipe_is_an_end_without_a_word() -> None:
-    source = "import sys; from tsu_apps.ending import ended; sys.exit(ended('x', lambda: print('y' * 999999) or 0))"
+    source = "import sys; from tsu_apps.ending import afterwards, ended; sys.exit(ended('x', lambda: print('y' * 999999) or 0))"
     run = subprocess.Popen(
         [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
@@ -81,3 +83,12 @@ def test_help_loads_no_statistics() -> None:
     code = f"import sys, {programs}; print([m for m in {heavy!r} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment(), check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("wrong", "times"), [(None, 1), (KeyboardInterrupt(), 1), (LinkTimeout("no reply"), 0)])
+def test_what_is_done_afterwards_is_not_asked_of_a_chip_that_is_silent(wrong: BaseException | None, times: int) -> None:
+    done: list[int] = []
+    with suppress(KeyboardInterrupt, LinkTimeout), afterwards(lambda: done.append(1)):
+        if wrong is not None:
+            raise wrong
+    assert len(done) == times

@@ -26,7 +26,7 @@ addrmap soc {
         reg {
             name = "Tuner's settings";
             default sw = rw; default hw = r;
-            field { range_min = 1; range_max = 200; desc = "What is multiplied by."; } GAIN[7:0] = 10;
+            field { range_min = 1; range_max = 200; desc = "What is multiplied by, odd | even."; } GAIN[7:0] = 10;
         } CONTROL @0x0;
         reg {
             name = "Tuner's status"; firmware_write;

@@ -31,6 +31,7 @@ def moved(soc: Path) -> RegisterMap:
 
 def test_names_have_their_places(soc: Path, moved: RegisterMap) -> None:
     assert "### 0x4000 SEQ.CTRL" in (soc / "registers.md").read_text()
+    assert r"odd \| even" in (soc / "registers.md").read_text()
     assert moved.register("SEQ.STATUS").address == SEQ + 4
     assert moved.register("TEMP.TDAC").address == REGISTERS["TEMP.TDAC"].address
     assert moved.windows["BIAS"].address == BIAS

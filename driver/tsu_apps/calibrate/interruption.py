@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from tsu_apps.ending import afterwards
 from tsu_driver import Chip
 from tsu_driver.windows import Layouts
 
@@ -41,10 +42,8 @@ def set_aside(chip: Chip) -> Iterator[None]:
     batch.execute()
     codes = {name: ticket.value for name, ticket in windows.items() if ticket.value.size}
     planes, spins = chip.enabled_planes, chip.read(stale_ok=True)
-    halt(chip)
-    try:
-        yield
-    finally:
+
+    def put_back() -> None:
         batch = chip.batch()
         for name in ("COUPLING", "BIAS", "PLANE_TEMP"):
             if name in codes:
@@ -63,3 +62,7 @@ def set_aside(chip: Chip) -> Iterator[None]:
         for name in ("TEMP.STEP", "TEMP.SCHEDULE", "CORR.CTRL"):
             batch.write(name, registers[name].value)
         batch.execute()
+
+    halt(chip)
+    with afterwards(put_back):
+        yield

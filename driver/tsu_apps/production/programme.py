@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 
 from tsu_apps.calibrate import Work
+from tsu_apps.ending import afterwards
 from tsu_apps.production.limits import PASS_BIN, Limit, checked
 from tsu_apps.production.values import STEPS, Bench, Step
 from tsu_driver import Chip
@@ -97,7 +98,7 @@ class Programme:
         chip, values, seconds = bench.chip, dict[str, float](), dict[str, float]()
         wanted = {limit.name for limit in self.limits}
         skipped: list[str] = []
-        try:
+        with afterwards(lambda: _bare(bench)):
             for step in steps:
                 if not step.suits(bench):
                     skipped += [name for name in step.gives if name in wanted]
@@ -107,8 +108,6 @@ class Programme:
                 found = step.run(bench)
                 seconds[step.name] = chip.seconds - begun
                 values |= {name: value for name, value in found.items() if name in wanted}
-        finally:
-            _bare(bench)
         return judged(serial(chip), self.limits, values, seconds, skipped)
 
 
