@@ -104,6 +104,7 @@ def bench_whole_chip(effort: Effort) -> list[Row]:
     for op, place in kinds.values():
         accesses(op, place, 100)
     with tempfile.TemporaryDirectory() as folder:
+        look(Path(folder), 1000)
         for _ in range(effort.repeats):
             rates.append(instructions(cycles))
             for kind, (op, place) in kinds.items():
