@@ -103,11 +103,13 @@ def six(point: Point) -> dict[str, object]:
 
 
 def digits(point: Point) -> dict[str, object]:
-    """digits-typical, whose mismatch is 5 %, with all spreads in proportion."""
+    """digits-typical, whose mismatch is 5 %, with all spreads in proportion, and no defects: a die with any fails its test."""
     s = float(point["mismatch"])
     share = s / 0.05
+    sound = {f"{bank}.dac.stuck_bit_probability": 0.0 for bank in ("coupling", "bias")}
+    sound |= {f"cell.dead.{how}": 0.0 for how in ("down", "up", "floating")}
     banks = {f"{bank}.dac.{what}": 0.02 * share for bank in ("coupling", "bias") for what in ("element_sigma", "gain_sigma")}
-    return {**banks, "coupling.pair_gain_sigma": 0.01 * share, **changes_of(point, s, 0.02 * share, 0.2 * share)}
+    return {**banks, **sound, "coupling.pair_gain_sigma": 0.01 * share, **changes_of(point, s, 0.02 * share, 0.2 * share)}
 
 
 @cache
