@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,11 @@ def live(d: Desk) -> int:
     return int(d.chip.state.core["irq_log"][0, 0, 1])
 
 
-def recorded(folder: Path, names: dict[str, int] = NAMES) -> tuple[Desk, int, list[dict[str, Any]]]:
+def recorded(
+    folder: Path, names: dict[str, int] = NAMES, probe: Callable[[], bool] | None = None
+) -> tuple[Desk, int, list[dict[str, Any]]]:
     d = desk(folder, names)
+    d.chip.probe = probe
     recorder = Recorder(d.chip, folder / "trace.json", folder / "image.elf")
     done = live(d)
     recorder.close()
@@ -117,6 +121,21 @@ def test_functions_and_interrupts_at_their_cycles(tmp_path: Path) -> None:
         ("handler", done + 1, done + 8), ("interrupt external", done, done + 8), ("asleep", done + 10, end), ("main", 0, end),
     ]  # fmt: skip
     assert [(e["name"], e["args"]["cycle"]) for e in events if e["ph"] == "i"] == [("SEQ_DONE", done)]
+
+
+@pytest.mark.parametrize("names", [NAMES, {}])
+def test_notes_tell_what_looks_after_each_instruction_tell(tmp_path: Path, names: dict[str, int]) -> None:
+    """Event for event. A debugger's probe lets the core execute one instruction between two looks."""
+    asked: list[bool] = []
+
+    def probe() -> bool:
+        asked.append(True)
+        return True
+
+    noted, stepped = recorded(tmp_path, names)[2], recorded(tmp_path, names, probe)[2]
+    for track in range(6):
+        assert [e for e in noted if e["tid"] == track] == [e for e in stepped if e["tid"] == track]
+    assert len(asked) > 30
 
 
 def test_the_sequencer_and_analog_events(tmp_path: Path) -> None:

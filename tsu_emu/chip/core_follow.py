@@ -99,7 +99,7 @@ def note(harts, models, rom, ram, functions, past, notes, count):  # type: ignor
 
 @kernel
 def followed(core, rules, timings, harts, models, rom, ram, until, watch, functions, past, notes, count):  # type: ignore[no-untyped-def]
-    """As `core_loop.work`, an instruction at a time; it returns more often: when a register that is shown changes.
+    """As `core_loop.work`, an instruction at a time; it returns as well when a register that is shown changes, or notes fill up.
 
     functions : (2, halfwords) int32, a number for each function, in ROM and RAM; past : (1,) PAST, what was seen last
     notes, count : (n,) NOTE, and how many of them there are
@@ -141,7 +141,7 @@ def followed_on(core, p, memory, harts, models, rom, ram, until, watch, function
 class Follower:
     """Notes what a core does, if its `work` and `work_on` take the place of those of `core_loop`. It changes nothing.
 
-    state : of the hart, (1,) HART; model, rom, ram : as `cpu.hart.run` has them
+    hart, model, rom, ram : as `cpu.hart.run` has them
     functions : of `followed`; while it is 0, only calls, returns, traps and sleep are noted
     """
 
